@@ -1,0 +1,50 @@
+"""The exceptions that users see: each message names the input and the remedy.
+
+The command line prints the message as one line and exits with status 2; anything that is not a
+`CodeTalkerError` is a defect of ours and keeps its traceback.
+"""
+
+
+class CodeTalkerError(Exception):
+    """Base of every error that the user can mend."""
+
+
+class AudioError(CodeTalkerError):
+    """The sound cannot be read or used."""
+
+
+class RigError(CodeTalkerError):
+    """The head or character cannot be read, or does not fit the motion."""
+
+
+class MotionError(CodeTalkerError):
+    """A motion is malformed, or a motion file cannot be read."""
+
+
+class ModelError(CodeTalkerError):
+    """A model folder or checkpoint is missing, damaged, or of the wrong kind."""
+
+
+class StyleError(CodeTalkerError):
+    """The model has no speaking style of that name."""
+
+
+class OutputError(CodeTalkerError):
+    """The result cannot be written where or as the user asked."""
+
+
+class DataError(CodeTalkerError):
+    """A corpus or data set is incomplete or malformed."""
+
+
+class OptionError(CodeTalkerError):
+    """An option or configuration value is out of range or unknown."""
+
+
+class MissingExtraError(CodeTalkerError):
+    """An optional dependency is not installed; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed; run: pip install 'codetalker-face[{extra}]'"
+        )

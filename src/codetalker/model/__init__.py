@@ -1,0 +1,1 @@
+"""The trainable model in torch: speech encoder, quantizer, codec, talker (extra: train)."""
