@@ -1,1 +1,1 @@
-
+"""Clips and their readers: corpus folders, VOCASET, BIWI."""
