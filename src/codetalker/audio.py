@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+import av.error
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import ArrayLike, NDArray
 
 from codetalker.errors import AudioError
@@ -72,7 +74,7 @@ class Waveform:
             AudioError: the array is empty, not finite, of a wrong shape or type, or the rate is
                 not a whole number of Hz from 1 kHz to 1 MHz.
         """
-        rate = _checked_rate(rate)
+        hertz = _checked_rate(rate)
         array = np.asarray(samples)
         if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > _MAX_CHANNELS):
             raise AudioError(
@@ -82,7 +84,7 @@ class Waveform:
             raise AudioError("the array holds no sound samples; pass at least one")
         mono = _mixed(array.reshape(len(array), -1))
         _check_samples(mono, "the array")
-        return cls(resample(mono, rate, SAMPLE_RATE))
+        return cls(resample(mono, hertz, SAMPLE_RATE))
 
     @property
     def duration(self) -> float:
@@ -95,11 +97,16 @@ class Waveform:
         Raises:
             AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
         """
-        if rate not in _RATES:
-            raise AudioError(f"sample rate {rate} is not a whole number of Hz from 1000 to 1000000")
-        return (
-            self if rate == self.rate else Waveform(resample(self.samples, self.rate, rate), rate)
-        )
+        rate = _checked_rate(rate)
+        if rate == self.rate:
+            return self
+        return Waveform(resample(self.samples, self.rate, rate), rate)
+
+
+def _checked_rate(rate: float) -> int:
+    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE or rate != int(rate):
+        raise AudioError(f"sample rate {rate} is not a whole number of Hz from 1000 to 1000000")
+    return int(rate)
 
 
 def _check_file(path: Path) -> None:
@@ -120,7 +127,7 @@ def _decode(path: Path) -> Iterator[tuple[NDArray[np.float32], int]]:
     try:
         # "file:" and the whitelist keep names and playlists from reaching other places.
         source = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
-    except av.FFmpegError as error:
+    except av.error.FFmpegError as error:
         if isinstance(error, PermissionError):
             raise AudioError(f"{path} cannot be read: permission denied; check its mode") from None
         raise AudioError(
@@ -144,7 +151,7 @@ def _decode(path: Path) -> Iterator[tuple[NDArray[np.float32], int]]:
             yield np.concatenate(pieces), rate
 
 
-def _frames(source: av.container.InputContainer, path: Path) -> Iterator[av.AudioFrame]:
+def _frames(source: InputContainer, path: Path) -> Iterator[av.AudioFrame]:
     """The decoded frames of the first sound track. A damaged packet costs itself, not the file."""
     damaged = None
     decoded = False
@@ -152,13 +159,13 @@ def _frames(source: av.container.InputContainer, path: Path) -> Iterator[av.Audi
         for packet in source.demux(source.streams.audio[0]):
             try:
                 frames = packet.decode()
-            except av.InvalidDataError as error:
+            except av.error.InvalidDataError as error:
                 damaged = error
                 continue
             for frame in frames:
                 decoded = True
                 yield frame
-    except av.FFmpegError as error:
+    except av.error.FFmpegError as error:
         damaged = error
     if damaged and not decoded:
         raise AudioError(
