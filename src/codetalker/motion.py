@@ -5,28 +5,138 @@ In the flow speech -> features -> codes -> **motion** -> mesh -> file. Frame 0 i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import os
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.curves import frame_count, resample_curves
+from codetalker.errors import MotionError, OptionError, RigError
+
 if TYPE_CHECKING:
     from codetalker.audio import Waveform
+    from codetalker.rig import Rig
+
+MAX_FPS = 240.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Motion:
-    """Blendshape weights per frame.
+    """Blendshape weights per frame; frame i is at i / fps seconds.
 
     Attributes:
         weights: (T, K) float32, usually in 0..1.
         names: K blendshape names, Apple's ARKit names in Apple's order for the bundled models.
         fps: frames per second.
         audio: the speech that the motion belongs to, for formats that carry sound; or None.
+
+    Raises:
+        MotionError: shapes, names and rate do not belong together, or a weight is not finite.
     """
 
     weights: NDArray[np.float32]
     names: tuple[str, ...]
     fps: float
     audio: Waveform | None = None
+
+    def __post_init__(self) -> None:
+        names = tuple(str(name) for name in self.names)
+        weights = np.asarray(self.weights, np.float32)
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "fps", float(self.fps))
+        if weights.ndim != 2 or weights.shape[1] != len(names):
+            raise MotionError(
+                f"weights of shape {weights.shape} do not fit {len(names)} names; "
+                "pass one row per frame and one column per name"
+            )
+        if len(set(names)) != len(names):
+            raise MotionError("a blendshape name occurs twice; name each column once")
+        if not (isfinite(self.fps) and self.fps > 0):
+            raise MotionError(f"a motion of {self.fps} frames per second; pass a positive rate")
+        if not np.isfinite(weights).all():
+            raise MotionError("the weights hold NaN or infinite values; remove them first")
+
+    def __len__(self) -> int:
+        """Frames."""
+        return len(self.weights)
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the frames cover, T / fps."""
+        return len(self) / self.fps
+
+    def weights_for(self, names: tuple[str, ...]) -> NDArray[np.float32]:
+        """(T, len(names)) weights in that order of names; 0 for a name that the motion lacks."""
+        if names == self.names:
+            return self.weights
+        column = {name: i for i, name in enumerate(self.names)}
+        picked = np.zeros((len(self), len(names)), np.float32)
+        for i, name in enumerate(names):
+            if name in column:
+                picked[:, i] = self.weights[:, column[name]]
+        return picked
+
+    def vertices(self, rig: Rig | None = None) -> NDArray[np.float32]:
+        """Pose a rig, the bundled head for None: (T, V, 3) float32 metres.
+
+        That is 62 kB per frame of the bundled head: take long motions in slices.
+
+        Raises:
+            RigError: the motion and the rig have no blendshape name in common.
+        """
+        from codetalker.rig import bundled_head
+
+        rig = rig or bundled_head()
+        if not set(self.names) & set(rig.blendshape_names):
+            raise RigError(
+                f"rig {rig.name!r} has no blendshape called {' or '.join(self.names[:2])} or any "
+                "other name of the motion; use a rig with ARKit names"
+            )
+        return rig.vertices(self.weights_for(rig.blendshape_names))
+
+    def resample(self, fps: float) -> Motion:
+        """The same motion at another rate: low-passed when slower, smooth in between when faster.
+
+        Values stay within the range of the frames next to them, so closures stay closed.
+
+        Raises:
+            OptionError: fps is not above 0 and at most 240.
+        """
+        if not 0 < fps <= MAX_FPS:
+            raise OptionError(f"fps {fps:g} is out of range; choose one above 0, at most 240")
+        if fps == self.fps or not len(self):
+            return replace(self, fps=fps)
+        duration = self.duration
+        if self.audio and frame_count(self.audio.duration, self.fps) == len(self):
+            duration = self.audio.duration  # the last frame may reach beyond the sound
+        count = frame_count(duration, fps)
+        return replace(self, weights=resample_curves(self.weights, self.fps, fps, count), fps=fps)
+
+    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
+        """Write a file in the format of the suffix (`codetalker.export.FORMATS`).
+
+        Args:
+            path: the file; it appears complete or not at all.
+            options: passed on to the writer of that format.
+
+        Raises:
+            OutputError: the suffix is unknown, or the file cannot be written there.
+        """
+        from codetalker import export
+
+        export.save(self, path, **options)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Motion:
+        """Read the `.npz` motion file that `save` writes; it carries no sound.
+
+        Raises:
+            MotionError: there is no such file, or it is no motion file.
+        """
+        from codetalker.export.npz import read_npz
+
+        return read_npz(path)

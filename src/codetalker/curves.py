@@ -1,0 +1,90 @@
+"""Curves over time at a frame rate: from one rate to another.
+
+In the flow speech -> features -> codes -> **motion** -> mesh -> file. Used by `codetalker.motion`.
+Frame i lies at time i / fps before and after.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LOBES = 3  # of the Lanczos kernel to either side
+_NOISE = 1e-6  # frames; a duration of 0.1 s at 30 fps is 3 frames, not ceil(3.0000000000000004)
+
+
+def frame_count(duration: float, fps: float) -> int:
+    """Frames that cover `duration` seconds: ceil(duration * fps), and one at least."""
+    return max(1, ceil(duration * fps - _NOISE))
+
+
+def resample_curves(
+    curves: NDArray[np.float32], fps: float, new_fps: float, count: int
+) -> NDArray[np.float32]:
+    """(T, K) curves at `fps` -> (count, K) at `new_fps`; before and after, the ends are held.
+
+    Neither way leaves the range of the neighbouring frames: a closed mouth (0) stays closed.
+    """
+    if len(curves) < 2:
+        return np.repeat(curves, count, axis=0)
+    positions = np.clip(np.arange(count) * (fps / new_fps), 0, len(curves) - 1)
+    if new_fps > fps:
+        return _monotone_cubic(curves, positions)
+    return _band_limited(curves, positions, fps / new_fps)
+
+
+def _monotone_cubic(
+    curves: NDArray[np.float32], positions: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Piecewise cubic Hermite without overshoot (Fritsch and Butland 1984, "PCHIP")."""
+    secants = np.diff(curves, axis=0)
+    before, after = secants[:-1], secants[1:]
+    products = before * after
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inner = np.where(products > 0, 2 * products / (before + after), 0)
+    slopes = np.concatenate([_end_slope(secants[:2]), inner, _end_slope(secants[:-3:-1])])
+    left = np.minimum(positions.astype(int), len(curves) - 2)
+    s = (positions - left)[:, None].astype(np.float32)  # 0..1 between the two frames
+    rise = (3 - 2 * s) * s * s
+    result = (
+        curves[left] * (1 - rise)
+        + curves[left + 1] * rise
+        + slopes[left] * (s * (1 - s) ** 2)
+        - slopes[left + 1] * (s * s * (1 - s))
+    )
+    return result.astype(np.float32)
+
+
+def _end_slope(secants: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(1, K) one-sided slope at an end from the two secants next to it, the nearest first."""
+    first, second = secants[0], secants[-1]
+    slope = (3 * first - second) / 2
+    slope = np.where(slope * first <= 0, 0, slope)
+    turns = (first * second < 0) & (np.abs(slope) > 3 * np.abs(first))
+    return np.where(turns, 3 * first, slope)[None]
+
+
+def _band_limited(
+    curves: NDArray[np.float32], positions: NDArray[np.floating], ratio: float
+) -> NDArray[np.float32]:
+    """Lanczos low-pass at the new Nyquist frequency, kept within the frames under its main lobe."""
+    reach = _LOBES * ratio
+    first = np.floor(positions - reach).astype(int)
+    total = np.zeros((len(positions), curves.shape[1]), np.float32)
+    weight_sum = np.zeros((len(positions), 1), np.float32)
+    low, high = np.full_like(total, np.inf), np.full_like(total, -np.inf)
+    for tap in range(ceil(2 * reach) + 2):
+        index = first + tap
+        distance = (index - positions) / ratio  # in new frames
+        weight = np.where(
+            np.abs(distance) < _LOBES, np.sinc(distance) * np.sinc(distance / _LOBES), 0
+        ).astype(np.float32)[:, None]
+        value = curves[np.clip(index, 0, len(curves) - 1)]
+        total += weight * value
+        weight_sum += weight
+        near = np.abs(distance)[:, None] < 1
+        low = np.where(near, np.minimum(low, value), low)
+        high = np.where(near, np.maximum(high, value), high)
+    return np.clip(total / weight_sum, low, high)
