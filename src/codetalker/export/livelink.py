@@ -1,0 +1,57 @@
+"""Live Link Face CSV, as the Live Link Face app records it and Unreal's importer reads it.
+
+In the flow speech -> features -> codes -> motion -> mesh -> **file**.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from codetalker.motion import Motion
+
+_APP_ORDER = """
+    EyeBlinkLeft EyeLookDownLeft EyeLookInLeft EyeLookOutLeft EyeLookUpLeft EyeSquintLeft
+    EyeWideLeft EyeBlinkRight EyeLookDownRight EyeLookInRight EyeLookOutRight EyeLookUpRight
+    EyeSquintRight EyeWideRight JawForward JawRight JawLeft JawOpen MouthClose MouthFunnel
+    MouthPucker MouthRight MouthLeft MouthSmileLeft MouthSmileRight MouthFrownLeft MouthFrownRight
+    MouthDimpleLeft MouthDimpleRight MouthStretchLeft MouthStretchRight MouthRollLower
+    MouthRollUpper MouthShrugLower MouthShrugUpper MouthPressLeft MouthPressRight
+    MouthLowerDownLeft MouthLowerDownRight MouthUpperUpLeft MouthUpperUpRight BrowDownLeft
+    BrowDownRight BrowInnerUp BrowOuterUpLeft BrowOuterUpRight CheekPuff CheekSquintLeft
+    CheekSquintRight NoseSneerLeft NoseSneerRight TongueOut
+    HeadYaw HeadPitch HeadRoll LeftEyeYaw LeftEyePitch LeftEyeRoll RightEyeYaw RightEyePitch
+    RightEyeRoll
+"""
+COLUMNS = tuple(_APP_ORDER.split())
+"""The app's 61 values and their order, which is not quite Apple's: JawRight precedes JawLeft."""
+
+HEADER = ("Timecode", "BlendShapeCount", *COLUMNS)
+
+_TIMECODE_RATE = 60  # Unreal's importer divides the frame field by 60, whatever the take's rate
+
+
+def write_livelink(path: Path, motion: Motion) -> None:
+    """Write one row per frame; a value that the motion has no blendshape for is 0.
+
+    The frame field of the timecode counts sixtieths of a second with three decimals, so times are
+    right at every frame rate.
+    """
+    weights = motion.weights_for(tuple(_apple_name(column) for column in COLUMNS))
+    values = ",".join(["%.6f"] * len(COLUMNS))
+    with path.open("w", encoding="ascii", newline="\n") as file:
+        file.write(",".join(HEADER) + "\n")
+        for i, row in enumerate(weights):
+            file.write(f"{timecode(i / motion.fps)},{len(COLUMNS)},{values % tuple(row)}\n")
+
+
+def timecode(seconds: float) -> str:
+    """HH:MM:SS:FF.mmm with FF.mmm in sixtieths of a second; hours start again after 24."""
+    whole, thousandths = divmod(round(seconds * _TIMECODE_RATE * 1000), _TIMECODE_RATE * 1000)
+    minutes, second = divmod(whole, 60)
+    hour, minute = divmod(minutes, 60)
+    frame, fraction = divmod(thousandths, 1000)
+    return f"{hour % 24:02}:{minute:02}:{second:02}:{frame:02}.{fraction:03}"
+
+
+def _apple_name(column: str) -> str:
+    return column[0].lower() + column[1:]
