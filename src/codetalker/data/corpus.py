@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError
+from codetalker.rig import bundled_head
 
 SPLITS = ("train", "val", "unseen")
 MAX_FRAMES = 50_000_000
@@ -30,7 +31,8 @@ def read_corpus(folder: Path | str) -> list[Clip]:
     """Read the motion of every clip; the sound stays on disk.
 
     Args:
-        folder: holds `motion.npz` and `audio/`, or folders that do.
+        folder: holds `motion.npz` and `audio/`, or folders that do. Columns of weights may come in
+            any order; clips have them in the order of the bundled head.
 
     Raises:
         DataError: what is missing or malformed.
@@ -83,7 +85,17 @@ def _load(path: Path) -> dict[str, NDArray]:
         raise DataError(f"{path}: weights have shape {weights.shape}, not (..., blendshapes)")
     if not np.isfinite(weights).all():
         raise DataError(f"{path}: weights hold NaN or infinity")
-    return arrays
+    return arrays | {"weights": weights[..., _columns(path, arrays["blendshape_names"])]}
+
+
+def _columns(path: Path, stored: NDArray) -> list[int]:
+    """Where the bundled head's blendshapes lie among the stored columns."""
+    column = {str(name): index for index, name in enumerate(stored)}
+    wanted = bundled_head().blendshape_names
+    missing = [name for name in wanted if name not in column]
+    if missing:
+        raise DataError(f"{path} has no column {missing[0]!r}; it needs all 52 ARKit blendshapes")
+    return [column[name] for name in wanted]
 
 
 def _split_weights(
