@@ -5,14 +5,53 @@ In the flow speech -> features -> codes -> motion -> **mesh** -> file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.errors import RigError
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a part of the face looks.
+
+    Attributes:
+        name: `skin`, `lips`, `teeth`, ...
+        colour: sRGB 0..1, the part's mean colour, for readers that do not use the texture.
+        roughness: 0 (mirror) to 1 (chalk), as in glTF.
+        blended: the texture's alpha shows what lies behind (lashes), instead of being ignored.
+    """
+
+    name: str
+    colour: tuple[float, float, float]
+    roughness: float
+    blended: bool = False
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Materials and texture of a rig.
+
+    Attributes:
+        materials: what `triangle_material` refers to.
+        triangle_material: (F,) uint8 index into `materials`, for each of the rig's triangles.
+        uv: (U, 2) float32 texture coordinates in glTF's convention: (0, 0) is the upper left
+            corner of the image, u to the right, v down.
+        uv_triangles: (F, 3) int32, which row of `uv` each triangle's corner takes.
+        texture: an sRGB PNG file with alpha (base colour of all materials), as bytes.
+    """
+
+    materials: tuple[Material, ...]
+    triangle_material: NDArray[np.uint8]
+    uv: NDArray[np.float32]
+    uv_triangles: NDArray[np.int32]
+    texture: bytes
 
 
 @dataclass(frozen=True)
@@ -28,6 +67,7 @@ class Rig:
         regions: name -> vertex indices int32: `lips`, `upper_face`, ... as far as the rig has them.
         lip_gap: (2, N) int32, facing vertices of the upper (row 0) and lower (row 1) inner lip.
         landmarks: (68,) int32 iBUG-68 vertices, or empty.
+        surface: materials and texture, or None (a rig that is drawn in clay grey).
     """
 
     name: str
@@ -38,6 +78,7 @@ class Rig:
     regions: dict[str, NDArray[np.int32]]
     lip_gap: NDArray[np.int32]
     landmarks: NDArray[np.int32]
+    surface: Surface | None = None
 
     def vertices(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Pose the face: (T, K) weights -> (T, V, 3) float32 metres.
@@ -53,7 +94,9 @@ class Rig:
                 f"(frames, {count}), not {weights.shape}"
             )
         flat = self.blendshapes.reshape(count, -1)
-        return self.template + (weights @ flat).reshape(len(weights), -1, 3)
+        offsets = (weights @ flat).reshape(len(weights), -1, 3)
+        offsets += self.template
+        return offsets
 
     def basis(self, region: str | None = None) -> NDArray[np.float32]:
         """(K, R, 3) blendshape offsets of one region's vertices, of all vertices for None."""
@@ -68,22 +111,49 @@ class Rig:
 
 @lru_cache(maxsize=1)
 def bundled_head() -> Rig:
-    """The head that comes with the package (MakeHuman base mesh and Face Units, both CC0)."""
+    """The head that comes with the package (MakeHuman base mesh and Face Units, both CC0).
+
+    `tools/build_head.py` makes the asset and describes its arrays.
+    """
     with files("codetalker").joinpath("assets/head.npz").open("rb") as stream:
         return _read(stream, "head")
 
 
-def _read(stream, name: str) -> Rig:
+def _read(stream: IO[bytes], name: str) -> Rig:
     with np.load(stream, allow_pickle=False) as arrays:
+        deltas = arrays["blendshape_deltas"] * np.float32(arrays["blendshape_unit"])
         return Rig(
             name=name,
             template=arrays["vertices"],
             triangles=arrays["triangles"],
             blendshape_names=tuple(str(n) for n in arrays["blendshape_names"]),
-            blendshapes=arrays["blendshape_deltas"].astype(np.float32),
+            blendshapes=deltas,
             regions={
-                k.removeprefix("region_"): arrays[k] for k in arrays.files if k.startswith("region_")
+                k.removeprefix("region_"): arrays[k]
+                for k in arrays.files
+                if k.startswith("region_")
             },
             lip_gap=np.stack([arrays["lip_gap_upper"], arrays["lip_gap_lower"]]),
             landmarks=arrays["landmarks_68"],
+            surface=_read_surface(arrays),
         )
+
+
+def _read_surface(arrays: Mapping[str, NDArray]) -> Surface:
+    materials = tuple(
+        Material(str(name), tuple(colour.tolist()), float(roughness), bool(blended))
+        for name, colour, roughness, blended in zip(
+            arrays["material_names"],
+            arrays["material_colour"],
+            arrays["material_roughness"],
+            arrays["material_blended"],
+            strict=True,
+        )
+    )
+    return Surface(
+        materials=materials,
+        triangle_material=arrays["triangle_material"],
+        uv=arrays["uv"],
+        uv_triangles=arrays["uv_triangles"],
+        texture=arrays["texture_png"].tobytes(),
+    )
