@@ -1,0 +1,234 @@
+"""Stage 1: the VQ autoencoder that learns the codebook of facial motion.
+
+In the flow speech -> features -> **codes -> motion** -> mesh -> file. CodeTalker, section 3.1, as
+released: convolution, InstanceNorm over the clip and a transformer that sees the whole clip, on
+both sides of the quantiser. Motion is vertices minus template, (B, T, 3V).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codetalker.model.attention import sinusoidal_encoding
+from codetalker.model.quantizer import Quantized, VectorQuantizer
+from codetalker.paper.config import CodecConfig
+
+KERNEL = 5
+"""Frames that the temporal convolutions span."""
+
+
+class CodecOutput(NamedTuple):
+    """`vertices` (B, T, 3V) reconstructed, `indices` (B, T', components) and the codebook loss."""
+
+    vertices: Tensor
+    indices: Tensor
+    code_loss: Tensor
+
+
+class Codec(nn.Module):
+    """Vertices -> codes -> vertices, clip by clip."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.quantizer = VectorQuantizer(config.codes, config.code_width, config.commitment)
+        self.decoder = Decoder(config)
+
+    def encode(self, motion: Tensor) -> Tensor:
+        """(B, T, 3V) -> (B, T', components, code_width), not yet quantised.
+
+        T' is T / 2^halvings, rounded up: the last frame is repeated to fill the last code.
+        """
+        missing = -motion.shape[1] % 2**self.config.halvings
+        motion = torch.cat([motion, motion[:, -1:].expand(-1, missing, -1)], 1)
+        return self.encoder(motion).unflatten(-1, (self.config.components, -1))
+
+    def quantize(self, features: Tensor) -> Quantized:
+        """(..., components, code_width) -> the same quantised, indices (..., components).
+
+        In the codebook's precision, which stays float32 where the model's is less.
+        """
+        return self.quantizer(features.to(self.quantizer.embedding.weight))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """(B, T', components, code_width) -> motion (B, T' 2^halvings, 3V)."""
+        return self.decoder(codes.flatten(-2))
+
+    def forward(self, vertices: Tensor, template: Tensor) -> CodecOutput:
+        """Reconstruct (B, T, 3V) vertices; `template` (B, 3V)."""
+        rest = template[:, None]
+        quantized = self.quantize(self.encode(vertices - rest))
+        motion = self.decode(quantized.values)[:, : vertices.shape[1]]
+        return CodecOutput(motion + rest, quantized.indices, quantized.loss)
+
+
+class Encoder(nn.Module):
+    """Motion (B, T, 3V) -> (B, T', components * code_width)."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.leak = config.leak
+        self.input = nn.Linear(3 * config.vertices, width)
+        self.blocks = nn.ModuleList(
+            TemporalBlock(width, config.leak, stride=2 if config.halvings and not i else 1)
+            for i in range(max(1, config.halvings))
+        )
+        self.transformer = CodecTransformer(config)
+        self.output = nn.Linear(width, config.frame_code_width) if config.code_projection else None
+
+    def forward(self, motion: Tensor) -> Tensor:
+        x = F.leaky_relu(self.input(motion), self.leak)
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i:
+                x = F.max_pool1d(x.mT, 2).mT
+        x = self.transformer(x)
+        return x if self.output is None else self.output(x)
+
+
+class Decoder(nn.Module):
+    """Codes of each frame side by side (B, T', components * code_width) -> motion (B, T, 3V)."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.input = nn.Linear(config.frame_code_width, width) if config.code_projection else None
+        first = DoublingBlock if config.halvings else TemporalBlock
+        self.blocks = nn.ModuleList(
+            first(width, config.leak) if not i else TemporalBlock(width, config.leak)
+            for i in range(max(1, config.halvings))
+        )
+        self.transformer = CodecTransformer(config)
+        self.output = nn.Linear(width, 3 * config.vertices, bias=config.output_bias)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        return self.output(self.transformer(self.expand(codes)))
+
+    def expand(self, codes: Tensor) -> Tensor:
+        """The part before the transformer: (B, T', components * code_width) -> (B, T, width)."""
+        x = codes.to(self.output.weight)
+        x = x if self.input is None else self.input(x)
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i:
+                x = x.repeat_interleave(2, 1)
+        return x
+
+
+class TemporalBlock(nn.Module):
+    """Convolution over time with repeated edges, LeakyReLU, InstanceNorm; (B, T, C) -> (B, T', C)."""
+
+    def __init__(self, width: int, leak: float, stride: int = 1) -> None:
+        super().__init__()
+        self.leak = leak
+        self.convolution = nn.Conv1d(
+            width, width, KERNEL, stride, padding=KERNEL // 2, padding_mode="replicate"
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return instance_norm(F.leaky_relu(self.convolution(x.mT).mT, self.leak))
+
+
+class DoublingBlock(nn.Module):
+    """Transposed convolution that doubles the frames (zero padding), LeakyReLU, InstanceNorm."""
+
+    def __init__(self, width: int, leak: float) -> None:
+        super().__init__()
+        self.leak = leak
+        self.convolution = nn.ConvTranspose1d(
+            width, width, KERNEL, stride=2, padding=KERNEL // 2, output_padding=1
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return instance_norm(F.leaky_relu(self.convolution(x.mT).mT, self.leak))
+
+
+def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
+    """Normalise each channel of (B, T, C) over the frames of its clip, also in evaluation.
+
+    One frame gives zeros: what the released code computes where it doubles a single frame.
+    """
+    variance, mean = torch.var_mean(x, 1, keepdim=True, correction=0)
+    return (x - mean) * torch.rsqrt(variance + eps)
+
+
+class CodecTransformer(nn.Module):
+    """Linear map, positions, and pre-norm layers that see the whole clip; (B, T, C) -> (B, T, C)."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        self.frame_positions = config.frame_positions
+        self.input = nn.Linear(config.width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(CodecLayer(config) for _ in range(config.layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def embed(self, x: Tensor, start: int = 0) -> Tensor:
+        """Linear map and positions, for (B, T, C) whose first frame is frame `start`.
+
+        The released code indexes the positions by batch element, and trains with one clip per
+        batch: every frame gets row 0 unless `frame_positions` is set.
+        """
+        rows = start + x.shape[1] if self.frame_positions else 1
+        positions = sinusoidal_encoding(rows, x.shape[2])[start if self.frame_positions else 0 :]
+        return self.dropout(self.input(x) + positions.to(x))
+
+
+class CodecLayer(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x)); the MLP has the tanh form of GELU."""
+
+    def __init__(self, config: CodecConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention_input = nn.Linear(width, 3 * width, bias=False)  # queries, keys, values
+        self.attention_output = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp_input = nn.Linear(width, config.mlp_width)
+        self.mlp_output = nn.Linear(config.mlp_width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        queries, keys, values = self.attention_input(self.attention_norm(x)).chunk(3, -1)
+        x = x + self.attention_output(self._attend(queries, keys, values))
+        return x + self._mlp(x)
+
+    def last(self, x: Tensor) -> Tensor:
+        """The output of the last frame alone: (B, T, C) -> (B, 1, C), equal to forward(x)[:, -1:].
+
+        The other frames only lend keys and values, and even those need not be formed: each
+        head's query is carried back to the layer's input, and its weighted sum of inputs forward.
+        """
+        width, heads = x.shape[2], self.heads
+        normed, last = self.attention_norm(x), x[:, -1:]
+        to_query, to_key, to_value = self.attention_input.weight.view(3, heads, -1, width)
+        query = torch.einsum("hdc,bc->bhd", to_query, normed[:, -1])
+        probe = torch.einsum("bhd,hdc->bhc", query, to_key)
+        weights = (probe @ normed.mT * width**-0.5).softmax(-1)  # (B, heads, T)
+        mixed = torch.einsum("hdc,bhc->bhd", to_value, weights @ normed)
+        last = last + self.attention_output(mixed.flatten(1))[:, None]
+        return last + self._mlp(last)
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Every frame attends to every frame; logits scaled by the full width, as published."""
+        queries, keys, values = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (queries, keys, values)
+        )
+        mixed = F.scaled_dot_product_attention(
+            queries, keys, values, scale=self.attention_output.in_features**-0.5
+        )
+        return mixed.transpose(1, 2).flatten(2)
+
+    def _mlp(self, x: Tensor) -> Tensor:
+        return self.mlp_output(F.gelu(self.mlp_input(self.mlp_norm(x)), approximate="tanh"))

@@ -1,0 +1,116 @@
+"""wav2vec 2.0 from transformers, with the frame-rate change in its middle; the only place that
+imports transformers.
+
+In the flow **speech -> features** -> codes -> motion -> mesh -> file. Baevski et al., wav2vec 2.0,
+2020; the change of rate between the convolutions and the transformer is FaceFormer's (2022).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from codetalker.errors import MissingExtraError, ModelError
+from codetalker.paper.config import SpeechConfig
+
+if TYPE_CHECKING:
+    from transformers import Wav2Vec2Model
+
+MIN_MASKS = 2
+"""Time masks per clip at least, in training (SpecAugment; transformers' default)."""
+
+
+class SpeechEncoder(nn.Module):
+    """Waveform -> contextual features, at 50 Hz or one per motion frame."""
+
+    def __init__(self, config: SpeechConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.wav2vec2 = _wav2vec2(config)
+        self.wav2vec2.freeze_feature_encoder()
+
+    def normalize(self, samples: Tensor) -> Tensor:
+        """(..., N) waveform -> zero mean and unit variance over the clip."""
+        variance, mean = torch.var_mean(samples, -1, keepdim=True, correction=0)
+        return (samples - mean) / torch.sqrt(variance + self.config.variance_epsilon)
+
+    def convolve(self, samples: Tensor) -> Tensor:
+        """(B, N) normalised waveform at 16 kHz -> (B, L, C) features at 50 Hz."""
+        return self.wav2vec2.feature_extractor(samples).mT
+
+    def contextualize(self, features: Tensor) -> Tensor:
+        """(B, L, C) features -> (B, L, H), each seeing the whole clip; masked in training."""
+        projected, _ = self.wav2vec2.feature_projection(features)
+        if self.training and self.config.mask_time_prob > 0:
+            masked = time_masks(
+                *projected.shape[:2], self.config.mask_time_prob, self.config.mask_time_length
+            ).to(projected.device)
+            filler = self.wav2vec2.masked_spec_embed.to(projected)
+            projected = torch.where(masked[..., None], filler, projected)
+        return self.wav2vec2.encoder(projected).last_hidden_state
+
+    def load_pretrained(self, source: str | Path) -> None:
+        """Start from pretrained wav2vec 2.0 weights: a local folder or a name on the hub.
+
+        Raises:
+            ModelError: the weights are of another size, or cannot be had.
+        """
+        from transformers import Wav2Vec2Model
+
+        try:
+            pretrained = Wav2Vec2Model.from_pretrained(str(source))
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"no wav2vec 2.0 at {source}: give a folder with config.json and weights, or "
+                "a name on the hub such as facebook/wav2vec2-base-960h"
+            ) from error
+        try:
+            self.wav2vec2.load_state_dict(pretrained.state_dict())
+        except RuntimeError as error:
+            raise ModelError(f"{source} is a wav2vec 2.0 of another size than the model's") from error
+
+
+def stretch(features: Tensor, frames: int) -> Tensor:
+    """(B, L, C) -> (B, frames, C), linear in between, first on first and last on last."""
+    return F.interpolate(features.mT, size=frames, mode="linear", align_corners=True).mT
+
+
+def time_masks(clips: int, frames: int, share: float, length: int) -> Tensor:
+    """(clips, frames) bool: random spans of `length` frames that cover about `share` of a clip.
+
+    SpecAugment as wav2vec 2.0 uses it: at least two spans, which may overlap; none in clips too
+    short for them.
+    """
+    masks = torch.zeros(clips, frames, dtype=torch.bool)
+    starts = frames - length + 1
+    if starts < 1:
+        return masks
+    for mask in masks:
+        count = max(int(share * frames / length + torch.rand(()).item()), MIN_MASKS)
+        for start in torch.randperm(starts)[: min(count, frames // length)].tolist():
+            mask[start : start + length] = True
+    return masks
+
+
+def _wav2vec2(config: SpeechConfig) -> Wav2Vec2Model:
+    try:
+        from transformers import Wav2Vec2Config, Wav2Vec2Model
+    except ImportError as error:
+        raise MissingExtraError("transformers", "paper") from error
+    values = dataclasses.asdict(config)
+    values.pop("variance_epsilon")
+    dropout = values.pop("dropout")
+    theirs = Wav2Vec2Config(
+        **values,
+        hidden_dropout=dropout,
+        attention_dropout=dropout,
+        activation_dropout=dropout,
+        feat_proj_dropout=dropout,
+        attn_implementation="eager",
+    )
+    return Wav2Vec2Model(theirs)
