@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 MAX_FPS = 240.0
 
 
+def check_fps(fps: float) -> None:
+    """See that a frame rate can be asked for.
+
+    Raises:
+        OptionError: it is not above 0 and at most 240.
+    """
+    if not 0 < fps <= MAX_FPS:
+        raise OptionError(f"fps {fps:g} is out of range; choose one above 0, at most {MAX_FPS:g}")
+
+
 @dataclass(frozen=True, eq=False)
 class Motion:
     """Blendshape weights per frame; frame i is at i / fps seconds.
@@ -106,8 +116,7 @@ class Motion:
         Raises:
             OptionError: fps is not above 0 and at most 240.
         """
-        if not 0 < fps <= MAX_FPS:
-            raise OptionError(f"fps {fps:g} is out of range; choose one above 0, at most 240")
+        check_fps(fps)
         if fps == self.fps or not len(self):
             return replace(self, fps=fps)
         duration = self.duration

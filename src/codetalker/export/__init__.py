@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,25 +21,54 @@ from codetalker.errors import OutputError
 if TYPE_CHECKING:
     from codetalker.motion import Motion
 
+Progress = Callable[[float, float], None]
+"""Told how much is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A writer `(path, motion, **options)` as `module:function`, imported when it is used.
+
+    A slow one also takes `progress`.
+    """
+
+    writer: str
+    slow: bool = False
+
+
 FORMATS = {
-    ".npz": "codetalker.export.npz:write_npz",
-    ".csv": "codetalker.export.livelink:write_livelink",
-    ".glb": "codetalker.export.glb:write_glb",
-    ".mp4": "codetalker.export.mp4:write_mp4",
+    ".npz": Format("codetalker.export.npz:write_npz"),
+    ".csv": Format("codetalker.export.livelink:write_livelink"),
+    ".glb": Format("codetalker.export.glb:write_glb"),
+    ".mp4": Format("codetalker.export.mp4:write_mp4", slow=True),
 }
-"""Suffix -> writer `(path, motion, **options)`, imported when it is used."""
+"""What can be written, by suffix."""
 
 
-def save(motion: Motion, path: str | os.PathLike[str], **options: Any) -> None:
+def save(
+    motion: Motion,
+    path: str | os.PathLike[str],
+    progress: Progress | None = None,
+    **options: Any,
+) -> None:
     """Write a motion in the format of the path's suffix.
+
+    Args:
+        motion: what to write.
+        path: the file; it appears complete or not at all.
+        progress: called now and then by the formats that take long.
+        options: passed on to the writer of that format.
 
     Raises:
         OutputError: the suffix is unknown, or the file cannot be written there.
     """
     path = Path(path)
     check_output(path)
-    module, function = FORMATS[path.suffix.lower()].split(":")
+    chosen = FORMATS[path.suffix.lower()]
+    module, function = chosen.writer.split(":")
     write = getattr(import_module(module), function)
+    if chosen.slow:
+        options["progress"] = progress
     with replacing(path) as temporary:
         write(temporary, motion, **options)
 

@@ -1,0 +1,95 @@
+"""The `codetalker` command: finds the subcommand, runs it, turns users' mistakes into one line.
+
+Exit status: 0 done, 2 the user's mistake, 130 interrupted, 1 (with a traceback) a defect of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+
+from codetalker.errors import CodeTalkerError, MissingExtraError, OptionError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand.
+
+    Attributes:
+        target: `module:function`, imported when the command runs; tyro makes its options from the
+            function's parameters, and what it returns is the exit status (None is 0).
+        help: one line for `codetalker --help`.
+        extra: the optional dependencies that it needs, as in `pip install codetalker-face[extra]`.
+    """
+
+    target: str
+    help: str
+    extra: str = ""
+
+
+COMMANDS = {
+    "animate": Command("codetalker.commands.animate:animate", "speech to GLB, MP4, CSV or NPZ"),
+}
+"""What `codetalker --help` lists, in this order."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (sys.argv for None); returns the exit status."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except CodeTalkerError as error:
+        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        print(version("codetalker-face"))
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "codetalker --help lists them"
+        raise OptionError(f"there is no command {name!r}; {hint}")
+    function = _resolve(COMMANDS[name])
+
+    import tyro
+
+    return tyro.cli(function, args=rest, prog=f"codetalker {name}") or 0
+
+
+def _resolve(command: Command) -> Callable[..., int | None]:
+    module, function = command.target.split(":")
+    try:
+        return getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if command.extra and package != "codetalker":
+            raise MissingExtraError(package, command.extra) from None
+        raise
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: codetalker COMMAND ...",
+            "",
+            "Speech in, a talking 3D face out.",
+            "",
+            *lines,
+            "",
+            "codetalker COMMAND --help lists a command's options; codetalker --version.",
+        ]
+    )

@@ -1,0 +1,160 @@
+"""`codetalker animate`: recordings in, files with a talking face out.
+
+In the flow **speech -> features -> codes -> motion -> mesh -> file**, all of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from tyro.conf import Positional, UseAppendAction, arg
+
+from codetalker.errors import AudioError, OptionError, OutputError
+from codetalker.export import FORMATS, Progress, check_output
+from codetalker.motion import check_fps
+
+if TYPE_CHECKING:
+    from codetalker.talker import Talker
+
+_DEFAULT_FORMATS = (".glb", ".mp4")
+
+
+def _shown_as(metavar: str, *aliases: str):
+    return arg(metavar=metavar, aliases=aliases or None, help_behavior_hint="")
+
+
+def animate(
+    audio: Annotated[Positional[tuple[Path, ...]], _shown_as("AUDIO...")],
+    output: Annotated[UseAppendAction[tuple[Path, ...]], _shown_as("OUT", "-o")] = (),
+    format: Annotated[str | None, _shown_as("NPZ,GLB,...")] = None,
+    model: Annotated[str | None, _shown_as("MODEL")] = None,
+    style: Annotated[str | None, _shown_as("STYLE")] = None,
+    strength: float = 1.0,
+    fps: Annotated[float | None, _shown_as("FPS")] = None,
+    seed: int = 0,
+) -> int:
+    """Turn recordings of speech into talking faces.
+
+    Without -o, a GLB and an MP4 appear beside each recording.
+
+    Args:
+        audio: audio or video files, of any format.
+        output: file in the format of its suffix (npz, csv, glb, mp4), or folder for all; repeat
+            it for several files.
+        format: the formats to write into a folder, separated by commas.
+        model: folder or name of a model; the bundled one by default.
+        style: a speaking style of the model.
+        strength: scale of the articulation, 1 as trained.
+        fps: frames per second, above 0 and up to 240; the model's own by default.
+        seed: for models that draw at random.
+    """
+    if not audio:
+        raise OptionError("no recording is given; name at least one: codetalker animate speech.wav")
+    if fps is not None:
+        check_fps(fps)
+    jobs = _plan(audio, output, format)
+    for path in [path for _, paths in jobs for path in paths]:
+        check_output(path)
+
+    import codetalker
+
+    talker = codetalker.load(model)
+    failures = 0
+    for recording, paths in jobs:
+        try:
+            _animate_one(
+                talker, recording, paths, style=style, strength=strength, fps=fps, seed=seed
+            )
+        except (AudioError, OutputError) as error:
+            if len(jobs) == 1:
+                raise
+            print("error:", error, file=sys.stderr)
+            failures += 1
+    return 2 if failures else 0
+
+
+def _animate_one(talker: Talker, recording: Path, paths: list[Path], **options) -> None:
+    from codetalker.audio import Waveform
+
+    with _progress_bar(recording.name) as progress:
+        motion = talker.animate(Waveform.load(recording), **options, progress=progress)
+    for path in paths:
+        with _progress_bar(path.name) as progress:
+            motion.save(path, progress=progress)
+        print(f"{path}: {motion.duration:.2f} s, {len(motion)} frames at {motion.fps:g} fps")
+
+
+def _plan(
+    audio: tuple[Path, ...], output: tuple[Path, ...], format: str | None
+) -> list[tuple[Path, list[Path]]]:
+    """Which files each recording gives."""
+    if len(audio) == 1 and output and not format and not output[0].is_dir():
+        jobs = [(audio[0], list(output))]
+    else:
+        suffixes = _suffixes(format) if format else _DEFAULT_FORMATS
+        folder = _folder(output) if output else None
+        jobs = [
+            (recording, [_beside(recording, folder, suffix) for suffix in suffixes])
+            for recording in audio
+        ]
+    taken = {recording.absolute(): recording for recording in audio}
+    for recording, paths in jobs:
+        for path in paths:
+            other = taken.setdefault(path.absolute(), recording)
+            if path.absolute() == other.absolute():
+                raise OutputError(f"{path} would replace the recording itself; choose another -o")
+            if other is not recording:
+                raise OutputError(
+                    f"{recording} and {other} would both be written to {path}; rename one of them"
+                )
+    return jobs
+
+
+def _suffixes(format: str) -> tuple[str, ...]:
+    suffixes = tuple(f".{name.strip().lower().removeprefix('.')}" for name in format.split(","))
+    unknown = [suffix for suffix in suffixes if suffix not in FORMATS]
+    if unknown:
+        known = ", ".join(suffix[1:] for suffix in FORMATS)
+        raise OptionError(f"there is no format {unknown[0][1:]!r}; choose from {known}")
+    return suffixes
+
+
+def _folder(output: tuple[Path, ...]) -> Path:
+    folder, *others = output
+    if others or folder.suffix.lower() in FORMATS or folder.is_file():
+        raise OutputError(
+            f"-o {folder} is not the one folder for all; with several recordings or --format, "
+            "-o names a folder"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the folder {folder} cannot be made: {error.strerror}; choose another one"
+        ) from None
+    return folder
+
+
+def _beside(recording: Path, folder: Path | None, suffix: str) -> Path:
+    path = (folder or recording.parent) / f"{recording.stem}{suffix}"
+    # A video beside itself: talk.mp4 gives talk-face.mp4.
+    return path if path != recording else path.with_stem(f"{path.stem}-face")
+
+
+@contextmanager
+def _progress_bar(name: str) -> Iterator[Progress | None]:
+    """A bar with the time left on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,237 @@
+"""A binary glTF 2.0 file with one animated morph mesh, written from the specification.
+
+In the flow speech -> features -> codes -> motion -> mesh -> **file**. `glb.py` gives it the face.
+Section numbers are those of the Khronos glTF 2.0 specification.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FLOAT, _UINT16 = 5126, 5123
+_ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a part looks: metallic-roughness, not metallic.
+
+    Attributes:
+        name: shown in editors.
+        colour: red, green, blue, alpha in 0..1, linear; multiplies the texture.
+        roughness: 0 mirror, 1 chalk.
+        alpha_mode: OPAQUE, MASK (cut at 0.5) or BLEND.
+        double_sided: seen from behind, too.
+        textured: carries the mesh's texture.
+    """
+
+    name: str
+    colour: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    roughness: float = 0.6
+    alpha_mode: str = "OPAQUE"
+    double_sided: bool = False
+    textured: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The triangles of one material, with vertices of their own (N, at most 65535).
+
+    Attributes:
+        material: its look.
+        positions, normals: (N, 3) float32, metres and unit vectors.
+        triangles: (F, 3) int, counter-clockwise seen from outside.
+        position_offsets, normal_offsets: (K, N, 3) float32, the change at weight 1.
+        uvs: (N, 2) float32, v down as glTF has it; or None.
+    """
+
+    material: Material
+    positions: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    triangles: NDArray[np.integer]
+    position_offsets: NDArray[np.float32]
+    normal_offsets: NDArray[np.float32]
+    uvs: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MorphAnimation:
+    """A mesh of parts that share K morph targets, and the targets' weights over time.
+
+    Attributes:
+        name: of the mesh and its node.
+        parts: one for each material.
+        target_names: K names.
+        weights: (T, K) float32.
+        fps: frames per second.
+        texture_png: the picture of the textured materials, or None.
+        copyright: the mesh's origin and licence.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    target_names: tuple[str, ...]
+    weights: NDArray[np.float32]
+    fps: float
+    texture_png: bytes | None = None
+    copyright: str = ""
+
+
+def write_gltf(path: Path, animation: MorphAnimation) -> None:
+    """Write a `.glb` file."""
+    file = _Builder()
+    primitives = [_primitive(file, part, index) for index, part in enumerate(animation.parts)]
+    times = (np.arange(len(animation.weights)) / animation.fps).astype(np.float32)
+    sampler = {
+        "input": file.accessor(times[:, None], bounds=True),
+        "interpolation": "LINEAR",
+        "output": file.accessor(animation.weights.reshape(-1, 1)),
+    }
+    document: dict[str, Any] = {
+        "asset": {"version": "2.0", "generator": "codetalker", "copyright": animation.copyright},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"name": animation.name, "mesh": 0}],
+        "meshes": [
+            {
+                "name": animation.name,
+                "primitives": primitives,
+                "weights": [0.0] * len(animation.target_names),
+                "extras": {"targetNames": list(animation.target_names)},
+            }
+        ],
+        "materials": [_material(part.material) for part in animation.parts],
+        "animations": [
+            {
+                "name": "speech",
+                "samplers": [sampler],
+                "channels": [{"sampler": 0, "target": {"node": 0, "path": "weights"}}],
+            }
+        ],
+    }
+    if animation.texture_png is not None:
+        image = {"bufferView": file.view(animation.texture_png), "mimeType": "image/png"}
+        document |= {"images": [image], "textures": [{"source": 0}]}
+    path.write_bytes(file.binary(document))
+
+
+def _primitive(file: _Builder, part: Part, material: int) -> dict[str, Any]:
+    attributes = {
+        "POSITION": file.accessor(part.positions, _ARRAY_BUFFER, bounds=True),
+        "NORMAL": file.accessor(part.normals, _ARRAY_BUFFER),
+    }
+    if part.uvs is not None:
+        attributes["TEXCOORD_0"] = file.accessor(part.uvs, _ARRAY_BUFFER)
+    indices = part.triangles.astype(np.uint16).reshape(-1, 1)
+    return {
+        "attributes": attributes,
+        "indices": file.accessor(indices, _ELEMENT_ARRAY_BUFFER),
+        "material": material,
+        "targets": [
+            dict(zip(("POSITION", "NORMAL"), file.offsets(position, normal), strict=True))
+            for position, normal in zip(part.position_offsets, part.normal_offsets, strict=True)
+        ],
+    }
+
+
+def _material(material: Material) -> dict[str, Any]:
+    surface: dict[str, Any] = {
+        "baseColorFactor": list(material.colour),
+        "metallicFactor": 0.0,
+        "roughnessFactor": material.roughness,
+    }
+    if material.textured:
+        surface["baseColorTexture"] = {"index": 0}
+    return {
+        "name": material.name,
+        "pbrMetallicRoughness": surface,
+        "alphaMode": material.alpha_mode,
+        "doubleSided": material.double_sided,
+    }
+
+
+class _Builder:
+    """Collects arrays into the one binary buffer and describes them in JSON."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._views: list[dict[str, Any]] = []
+        self._accessors: list[dict[str, Any]] = []
+        self._zeros: dict[int, int] = {}
+
+    def view(self, data: bytes, target: int | None = None) -> int:
+        """Append bytes, aligned to four (3.6.2.4); returns the buffer view's index."""
+        self._data += b"\0" * (-len(self._data) % 4)
+        view = {"buffer": 0, "byteOffset": len(self._data), "byteLength": len(data)}
+        self._views.append(view if target is None else view | {"target": target})
+        self._data += data
+        return len(self._views) - 1
+
+    def accessor(self, array: NDArray[Any], target: int | None = None, bounds: bool = False) -> int:
+        """Append a (N, 1..4) array of float32 or uint16; returns the accessor's index."""
+        kind = _UINT16 if array.dtype == np.uint16 else _FLOAT
+        view = self.view(array.astype("<u2" if kind == _UINT16 else "<f4").tobytes(), target)
+        return self._describe(array, {"bufferView": view, "componentType": kind}, bounds)
+
+    def offsets(
+        self, position: NDArray[np.float32], normal: NDArray[np.float32]
+    ) -> tuple[int, int]:
+        """Append (N, 3) offsets of a target, sparse where that is smaller (3.6.2.3)."""
+        moved = np.flatnonzero(position.any(axis=1) | normal.any(axis=1)).astype("<u2")
+        if not len(moved):
+            zeros = self._zero_accessor(position)
+            return zeros, zeros
+        if len(moved) * 26 >= len(position) * 24:  # bytes: a shared index and two vectors, or two
+            dense = (self.accessor(a, _ARRAY_BUFFER, bounds=True) for a in (position, normal))
+            return next(dense), next(dense)
+        indices = {"bufferView": self.view(moved.tobytes()), "componentType": _UINT16}
+        return self._sparse(position, moved, indices), self._sparse(normal, moved, indices)
+
+    def _sparse(
+        self, array: NDArray[np.float32], moved: NDArray[np.uint16], indices: dict[str, int]
+    ) -> int:
+        values = {"bufferView": self.view(array[moved].astype("<f4").tobytes())}
+        sparse = {"count": len(moved), "indices": indices, "values": values}
+        return self._describe(array, {"componentType": _FLOAT, "sparse": sparse}, bounds=True)
+
+    def _zero_accessor(self, array: NDArray[np.float32]) -> int:
+        """An accessor without data is all zeros (3.6.2.2); one does for all of a part's targets."""
+        if len(array) not in self._zeros:
+            self._zeros[len(array)] = self._describe(array, {"componentType": _FLOAT}, bounds=True)
+        return self._zeros[len(array)]
+
+    def _describe(self, array: NDArray[Any], entry: dict[str, Any], bounds: bool) -> int:
+        entry |= {"count": len(array), "type": _TYPES[array.shape[1]]}
+        if bounds:
+            entry |= {"min": array.min(axis=0).tolist(), "max": array.max(axis=0).tolist()}
+        self._accessors.append(entry)
+        return len(self._accessors) - 1
+
+    def binary(self, document: dict[str, Any]) -> bytes:
+        """The GLB container (4.4): header, JSON chunk padded with spaces, binary with zeros."""
+        self._data += b"\0" * (-len(self._data) % 4)
+        document |= {
+            "accessors": self._accessors,
+            "bufferViews": self._views,
+            "buffers": [{"byteLength": len(self._data)}],
+        }
+        text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+        text += b" " * (-len(text) % 4)
+        total = 12 + 8 + len(text) + 8 + len(self._data)
+        return b"".join(
+            [
+                struct.pack("<4sII", b"glTF", 2, total),
+                struct.pack("<I4s", len(text), b"JSON"),
+                text,
+                struct.pack("<I4s", len(self._data), b"BIN\0"),
+                self._data,
+            ]
+        )
