@@ -1,0 +1,69 @@
+"""What colour a surface has at each sample, in linear light: from a texture or from its vertices."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codetalker.render.image import decode_png
+from codetalker.render.raster import Fragments
+from codetalker.rig import Surface
+
+CLAY = (0.74, 0.70, 0.66)
+"""sRGB of a mesh that has no colours of its own."""
+
+
+class Colouring(Protocol):
+    """The colour of a mesh's surface."""
+
+    def at(self, fragments: Fragments, triangles: NDArray[np.intp]) -> list[NDArray[np.float32]]:
+        """Linear red, green, blue and opacity at the samples of the triangles, each (M,)."""
+        ...
+
+
+class Textured:
+    """Colours looked up in the texture of a `Surface`."""
+
+    def __init__(self, surface: Surface) -> None:
+        picture = decode_png(surface.texture)
+        self._height, self._width = picture.shape[:2]
+        planes = picture.reshape(-1, 4).T
+        self._planes = [_LINEAR.take(plane) for plane in planes[:3]]
+        self._planes.append(planes[3].astype(np.float32) / 255)
+        self._corners = surface.uv[surface.uv_triangles]
+
+    def at(self, fragments: Fragments, triangles: NDArray[np.intp]) -> list[NDArray[np.float32]]:
+        corners = self._corners[triangles]
+        u = fragments.interpolate(corners[:, :, 0] * self._width)
+        v = fragments.interpolate(corners[:, :, 1] * self._height)
+        texel = np.clip(v, 0, self._height - 1).astype(np.intp)
+        texel *= self._width
+        texel += np.clip(u, 0, self._width - 1).astype(np.intp)
+        return [plane.take(texel) for plane in self._planes]
+
+
+class VertexColours:
+    """Colours given at the vertices, (V, 3) sRGB 0..1, opaque."""
+
+    def __init__(self, colours: NDArray[np.floating], triangles: NDArray[np.int32]) -> None:
+        self._corners = linear_from_srgb(colours).astype(np.float32)[triangles]
+
+    def at(self, fragments: Fragments, triangles: NDArray[np.intp]) -> list[NDArray[np.float32]]:
+        corners = self._corners[triangles]
+        planes = [fragments.interpolate(corners[:, :, c]) for c in range(3)]
+        return [*planes, np.ones_like(planes[0])]
+
+
+def linear_from_srgb(value: NDArray[np.floating]) -> NDArray[np.floating]:
+    """sRGB 0..1 -> linear light 0..1 (IEC 61966-2-1)."""
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def srgb_from_linear(value: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Linear light 0..1 -> sRGB 0..1 (IEC 61966-2-1)."""
+    return np.where(value <= 0.0031308, value * 12.92, 1.055 * value ** (1 / 2.4) - 0.055)
+
+
+_LINEAR = linear_from_srgb(np.arange(256) / 255).astype(np.float32)
