@@ -1,0 +1,135 @@
+"""MP4: a video of the talking head, H.264 with AAC sound.
+
+In the flow ... -> motion -> mesh -> picture -> **file**. Frame 0 and audio sample 0 share time 0.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from codetalker.audio import Waveform
+from codetalker.errors import OptionError, OutputError
+from codetalker.motion import Motion
+from codetalker.render.renderer import Renderer
+from codetalker.rig import Rig, bundled_head
+
+_FRAMES_AT_ONCE = 32
+"""Meshes posed in one go: 2 MB of the bundled head, however long the motion is."""
+_SMALLEST, _LARGEST = 16, 4096
+_SOUND_RATE = 48_000
+"""Hz; what every player and web site takes, and it keeps AAC's start-up delay short."""
+_H264 = {"crf": "18", "preset": "veryfast"}
+_BT709 = 1
+"""ITU-T H.273 code of BT.709, for primaries, transfer curve and matrix."""
+
+
+def write_mp4(
+    path: str | os.PathLike[str],
+    motion: Motion,
+    *,
+    size: int = 512,
+    rig: Rig | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Film a motion; without audio the video has no sound track.
+
+    Args:
+        path: the file to write; it is complete only when this returns.
+        motion: what the face does, and the sound that goes with it.
+        size: pixels along each side, even, 16 to 4096.
+        rig: who speaks; the bundled head for None.
+        progress: called with (frames done, frames in all) after each frame.
+
+    Raises:
+        OptionError: the size is odd or out of range.
+        OutputError: the motion has no frames.
+        RigError: motion and rig have no blendshape in common.
+    """
+    if size % 2 or not _SMALLEST <= size <= _LARGEST:
+        raise OptionError(
+            f"size {size} does not make a video; choose an even number of pixels "
+            f"from {_SMALLEST} to {_LARGEST}"
+        )
+    if not len(motion):
+        raise OutputError(f"{path}: the motion has no frames to film; give it longer audio")
+    rig = rig or bundled_head()
+    with av.open(os.fspath(path), "w", format="mp4", options={"movflags": "+faststart"}) as film:
+        rate = Fraction(motion.fps).limit_denominator(1001)
+        pictures = _video_stream(film, rate, size)
+        sound = _Sound(film, motion.audio) if motion.audio is not None else None
+        renderer = Renderer.of(rig, size)
+        for i, vertices in enumerate(_posed(motion, rig)):
+            if sound:
+                sound.write_until((i + 1) / motion.fps)
+            frame = VideoFrame.from_ndarray(renderer.frame(vertices), format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+            frame.pts, frame.time_base = i, 1 / rate
+            film.mux(pictures.encode(frame))
+            if progress:
+                progress(i + 1, len(motion))
+        film.mux(pictures.encode(None))
+        if sound:
+            sound.finish()
+
+
+def _video_stream(film: OutputContainer, rate: Fraction, size: int) -> VideoStream:
+    stream = film.add_stream("libx264", rate=rate, options=_H264)
+    stream.width = stream.height = size
+    stream.pix_fmt = "yuv420p"
+    context = stream.codec_context
+    context.color_primaries = context.color_trc = context.colorspace = _BT709
+    return stream
+
+
+def _posed(motion: Motion, rig: Rig) -> Iterator[NDArray[np.float32]]:
+    """The face of each frame, (V, 3) metres."""
+    for start in range(0, len(motion), _FRAMES_AT_ONCE):
+        piece = slice(start, start + _FRAMES_AT_ONCE)
+        some = Motion(motion.weights[piece], motion.names, motion.fps)
+        yield from some.vertices(rig)
+
+
+class _Sound:
+    """The sound track, written piece by piece so that it lies beside its pictures in the file."""
+
+    def __init__(self, film: OutputContainer, audio: Waveform) -> None:
+        self._film = film
+        self._audio = audio
+        self._done = 0
+        self._stream: AudioStream = film.add_stream("aac", rate=_SOUND_RATE, layout="mono")
+        self._convert = AudioResampler("fltp", "mono", _SOUND_RATE)
+
+    def write_until(self, seconds: float) -> None:
+        """Write what is not yet written of the sound up to a time."""
+        end = min(round(seconds * self._audio.rate), len(self._audio.samples))
+        if end <= self._done:
+            return
+        piece = np.ascontiguousarray(self._audio.samples[None, self._done : end], np.float32)
+        frame = AudioFrame.from_ndarray(np.clip(piece, -1, 1), format="fltp", layout="mono")
+        frame.sample_rate = self._audio.rate
+        frame.pts, frame.time_base = self._done, Fraction(1, self._audio.rate)
+        self._done = end
+        self._encode(frame)
+
+    def finish(self) -> None:
+        """Write the rest and what the converter and the encoder still hold."""
+        self.write_until(self._audio.duration)
+        self._encode(None)
+        self._film.mux(self._stream.encode(None))
+
+    def _encode(self, frame: AudioFrame | None) -> None:
+        for converted in self._convert.resample(frame):
+            self._film.mux(self._stream.encode(converted))
