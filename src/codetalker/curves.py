@@ -48,13 +48,15 @@ def _monotone_cubic(
     left = np.minimum(positions.astype(int), len(curves) - 2)
     s = (positions - left)[:, None].astype(np.float32)  # 0..1 between the two frames
     rise = (3 - 2 * s) * s * s
+    start, end = curves[left], curves[left + 1]
     result = (
-        curves[left] * (1 - rise)
-        + curves[left + 1] * rise
+        start * (1 - rise)
+        + end * rise
         + slopes[left] * (s * (1 - s) ** 2)
         - slopes[left + 1] * (s * s * (1 - s))
     )
-    return result.astype(np.float32)
+    # Monotone between the two but for rounding: an exact 0 stays 0.
+    return np.clip(result, np.minimum(start, end), np.maximum(start, end)).astype(np.float32)
 
 
 def _end_slope(secants: NDArray[np.float32]) -> NDArray[np.float32]:
