@@ -1,0 +1,60 @@
+"""Vertex-space losses at the cost of blendshape weights.
+
+With B the (K, 3V) blendshape basis, |B'dw|^2 = dw' (B B') dw: the (K, K) Gram matrix turns an error
+of weights into the squared distance of the vertices, exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from codetalker.rig import Rig
+
+
+@dataclass(frozen=True)
+class GeometryWeights:
+    """What an error counts for: mean squared millimetres of each region, and of the lip gap."""
+
+    lips: float = 1.0
+    face: float = 0.5
+    upper_face: float = 1.0
+    lip_gap: float = 0.5
+    weights: float = 0.5
+    """mm^2 that an error of 1 of any blendshape weight counts for by itself: it settles what the
+    vertices leave open."""
+    velocity: float = 0.5
+    """the error of frame-to-frame differences, relative to the error itself."""
+
+
+class GeometryLoss(nn.Module):
+    """Mean squared vertex error in mm^2 between (..., T, K) weights, and of their velocities."""
+
+    def __init__(self, rig: Rig, counts: GeometryWeights = GeometryWeights()) -> None:
+        super().__init__()
+        self.velocity = counts.velocity
+        names = len(rig.blendshape_names)
+        gram = counts.weights * np.eye(names) / names
+        for region in ("lips", "face", "upper_face"):
+            basis = 1e3 * rig.basis(region).astype(np.float64)
+            flat = basis.reshape(names, -1)
+            gram += getattr(counts, region) * flat @ flat.T / basis.shape[1]
+        upper, lower = rig.lip_gap
+        gap = 1e3 * (rig.blendshapes[:, upper, 1] - rig.blendshapes[:, lower, 1])
+        gram += counts.lip_gap * gap @ gap.T / gap.shape[1]
+        self.register_buffer("gram", torch.from_numpy(gram).float(), persistent=False)
+        self.gram: Tensor
+
+    def forward(self, predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+        """Scalar: mean over the frames where `mask` (..., T, K) is 1; masked channels are not
+        compared."""
+        error = (predicted - true) * mask
+        change = error.diff(dim=-2)
+        frames = mask.amax(-1).sum().clamp(min=1)
+        return (self._energy(error) + self.velocity * self._energy(change)) / frames
+
+    def _energy(self, error: Tensor) -> Tensor:
+        return ((error @ self.gram) * error).sum()

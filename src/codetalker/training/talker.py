@@ -1,0 +1,260 @@
+"""Train stage 2: the talker that queries the frozen codebook from speech.
+
+In the flow speech -> **features -> codes** -> motion. The losses are the paper's (motion through
+the straight-through quantiser, and regression of the true codes' rows) for the parts that follow
+speech; for those that speech only hints at, the cross entropy of their codes, so that they can be
+sampled. Past motion is the true one at first and more and more the talker's own; the model is
+selected by its free-running error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from codetalker.evaluation.metrics import RigMetrics
+from codetalker.model.codec import MOUTH, Codec
+from codetalker.model.generator import Generator, free_run
+from codetalker.model.geometry import GeometryLoss, GeometryWeights
+from codetalker.model.talker import Talker, TalkerConfig
+from codetalker.rig import Rig
+from codetalker.training.loop import Losses, Plan, fit
+from codetalker.training.streams import FeatureSet
+from codetalker.windows import SpeechWindows
+
+
+@dataclass(frozen=True)
+class TalkerRecipe:
+    """How the talker is trained.
+
+    Attributes:
+        batch, frames: sequences per step and their length.
+        main_share: share of sequences of the speaker with most of the data; `clean_share` of the
+            ones whose sound was not altered.
+        regression: weight of the squared distance to the true codes' rows, beside mm^2 of motion.
+        query: weight of the codes' cross entropy.
+        own_past: share of sequences whose past is the talker's own, once half the steps are done.
+        noise: standard deviation of what is added to past weights; `forget` the share of
+            sequences that get no past motion at all.
+    """
+
+    batch: int = 24
+    frames: int = 96
+    main_share: float = 0.6
+    clean_share: float = 0.25
+    regression: float = 1.0
+    query: float = 0.3
+    own_past: float = 0.8
+    noise: float = 0.02
+    forget: float = 0.1
+    mouth_query: float = 0.0
+
+
+PLAN = Plan(steps=5000, learning_rate=1e-3, warmup=200, weight_decay=0.05, evaluate_every=250)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences: features (B, hops, kept, D), motion and mask (B, lead + T, K), codes
+    (B, lead + T, H), known (B, lead + T) false before the start of a recording, style (B,)."""
+
+    features: Tensor
+    motion: Tensor
+    mask: Tensor
+    codes: Tensor
+    known: Tensor
+    style: Tensor
+
+
+class Sampler:
+    """Draws sequences from feature sets, the same ones for the same (seed, step)."""
+
+    def __init__(
+        self,
+        sets: Sequence[FeatureSet],
+        codec: Codec,
+        windows: SpeechWindows,
+        recipe: TalkerRecipe,
+        seed: int,
+    ) -> None:
+        self.sets, self.windows, self.recipe, self.seed = sets, windows, recipe, seed
+        self.lead = codec.config.reach
+        self.codes = [_stream_codes(s, codec, windows) for s in sets]
+        styles = np.bincount(sets[0].styles, np.diff(sets[0].starts))
+        self.main = int(styles.argmax())
+
+    def __call__(self, step: int) -> Batch:
+        random = np.random.default_rng((self.seed, step))
+        rows = [self._row(random) for _ in range(self.recipe.batch)]
+        return Batch(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
+
+    def _row(self, random: np.random.Generator) -> tuple[NDArray, ...]:
+        clean = len(self.sets) == 1 or random.random() < self.recipe.clean_share
+        number = 0 if clean else int(random.integers(1, len(self.sets)))
+        data, codes = self.sets[number], self.codes[number]
+        per_hop = self.windows.frames_per_hop
+        hops = self.recipe.frames // per_hop
+        wanted = (data.styles == self.main) == (random.random() < self.recipe.main_share)
+        room = np.maximum(np.diff(data.starts) - hops + 1, 0) * wanted
+        stream = int(random.choice(len(room), p=room / room.sum()))
+        first = int(data.starts[stream] + random.integers(room[stream]))
+        begin = first * per_hop - self.lead
+        frames = np.arange(begin, begin + self.lead + hops * per_hop)
+        known = frames >= data.starts[stream] * per_hop
+        inside = np.maximum(frames, 0)
+        return (
+            data.features[first : first + hops].astype(np.float32),
+            data.weights[inside] * known[:, None],
+            data.mask[inside].astype(np.float32) * known[:, None],
+            codes[inside].astype(np.int64),
+            known,
+            data.styles[stream],
+        )
+
+
+class TalkerTraining(nn.Module):
+    """The talker and the losses of a step; the codec stays frozen."""
+
+    def __init__(
+        self, talker: Talker, codec: Codec, rig: Rig, sample: Sampler, recipe: TalkerRecipe, plan: Plan
+    ) -> None:
+        super().__init__()
+        self.talker = talker
+        self._frozen = (codec,)  # in a tuple: not part of the checkpoint
+        self._geometry = (GeometryLoss(rig, GeometryWeights()),)
+        self.sample, self.recipe, self.plan = sample, recipe, plan
+        speech_driven = torch.zeros(len(rig.blendshape_names))
+        speech_driven[list(MOUTH.channels)] = 1.0
+        self.register_buffer("mouth", speech_driven, persistent=False)
+        self.mouth: Tensor
+
+    def losses(self, step: int) -> Losses:
+        """Named losses on the batch of this step."""
+        batch = self.sample(step)
+        codec, lead = self._frozen[0], self.sample.lead
+        mouth_heads = codec.config.parts[0].heads
+        self.talker.train()
+        speech = self.talker.adapter(batch.features).flatten(1, 2)
+        style = self.talker.style(batch.style)[:, None]
+        true = batch.motion[:, lead - 1 : -1]
+        past = self._past(step, batch, speech, style, true)
+        phase = step % self.talker.config.period
+        features = self.talker(speech, style, past, phase)
+        rows = codec.quantizer.embedding(batch.codes) * batch.known[..., None, None]
+        target, context = rows[:, lead:], rows[:, 1:lead]
+        values = codec.quantizer(features).values
+        motion = codec.decode(values, context)
+        mask = batch.mask[:, lead:]
+        mouth = self._geometry[0](motion, batch.motion[:, lead:], mask * self.mouth)
+        regression = F.mse_loss(features[:, :, :mouth_heads], target[:, :, :mouth_heads])
+        logits = -codec.quantizer.squared_distances(features)
+        entropy = F.cross_entropy(
+            logits.flatten(0, 2), batch.codes[:, lead:].flatten(), reduction="none"
+        ).view(logits.shape[:3])
+        seen = mask[..., self.mouth == 0].amax(-1)
+        query = (entropy[..., mouth_heads:].sum(-1) * seen).sum() / seen.sum().clamp(min=1)
+        recipe = self.recipe
+        loss = mouth + recipe.regression * regression + recipe.query * query
+        if recipe.mouth_query:
+            loss = loss + recipe.mouth_query * entropy[..., :mouth_heads].mean()
+        return {"loss": loss, "motion": mouth, "regression": regression, "query": query}
+
+    @torch.no_grad()
+    def _past(self, step: int, batch: Batch, speech: Tensor, style: Tensor, true: Tensor) -> Tensor:
+        """(B, T, K) motion before each frame: true or the talker's own, noisy or none."""
+        codec, recipe = self._frozen[0], self.recipe
+        count = len(true)
+        share = recipe.own_past * min(1.0, 2 * step / self.plan.steps)
+        own = torch.rand(count) < share
+        past = true
+        if own.any():
+            lead = self.sample.lead
+            rows = codec.quantizer.embedding(batch.codes[own]) * batch.known[own][..., None, None]
+            features = self.talker(speech[own], style[own], self._disturbed(true[own]))
+            rows = codec.quantizer(features).values
+            context = codec.quantizer.embedding(batch.codes[own, 1:lead])
+            context = context * batch.known[own, 1:lead][..., None, None]
+            motion = codec.decode(rows, context).clamp(0, 1)
+            motion = torch.cat([true[own, :1], motion[:, :-1]], 1)
+            past = true.clone()
+            past[own] = torch.where(self.mouth == 1, motion, true[own])
+        past = self._disturbed(past)
+        return past * (torch.rand(count) >= recipe.forget)[:, None, None]
+
+    def _disturbed(self, past: Tensor) -> Tensor:
+        return (past + self.recipe.noise * torch.randn_like(past)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Clips of equal length to watch: features (N, hops, kept, D), motion (N, T, K), style (N,)."""
+
+    features: Tensor
+    motion: Tensor
+    style: Tensor
+    silence: list[NDArray[np.bool_] | None]
+
+
+def free_running_figures(
+    talker: Talker, codec: Codec, rig: Rig, validation: Validation, fps: float
+) -> dict[str, float]:
+    """The metrics of free-running generation, the upper face sampled."""
+    talker.eval()
+    with torch.inference_mode():
+        speech = talker.adapter(validation.features).flatten(1, 2)
+        style = talker.style(validation.style)
+    temperature = torch.tensor(
+        [float(part is not codec.config.parts[0]) for part in codec.config.parts for _ in range(part.heads)]
+    )
+    motion, codes = free_run(Generator(talker, codec), speech, style, temperature)
+    metrics = RigMetrics(rig)
+    frames = validation.motion.shape[1]
+    for i in range(len(motion)):
+        metrics.add(
+            str(i), motion[i, :frames].numpy(), validation.motion[i].numpy(), fps, validation.silence[i]
+        )
+    result = metrics.result()
+    ratios = result.pop("motion_std_ratio")
+    figures = {k: float(v) for k, v in result.items() if isinstance(v, int | float)}
+    return figures | {f"std_{k}": float(v) for k, v in ratios.items()}
+
+
+def train_talker(
+    sets: Sequence[FeatureSet],
+    validation: Validation,
+    codec: Codec,
+    rig: Rig,
+    folder: Path,
+    config: TalkerConfig,
+    windows: SpeechWindows = SpeechWindows(),
+    recipe: TalkerRecipe = TalkerRecipe(),
+    plan: Plan = PLAN,
+) -> None:
+    """Train on feature sets; the first is clean, the others augmented. Resume what is there."""
+    torch.manual_seed(plan.seed)
+    talker = Talker(config, windows)
+    sampler = Sampler(sets, codec, windows, recipe, plan.seed)
+    training = TalkerTraining(talker, codec, rig, sampler, recipe, plan)
+
+    def evaluate() -> dict[str, float]:
+        return free_running_figures(talker, codec, rig, validation, windows.fps)
+
+    fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2")
+
+
+@torch.inference_mode()
+def _stream_codes(data: FeatureSet, codec: Codec, windows: SpeechWindows) -> NDArray[np.int16]:
+    """(T, H) codes of all motion, each stream encoded from its own start."""
+    bounds = data.starts * windows.frames_per_hop
+    parts = [
+        codec.quantizer.nearest(codec.encode(torch.from_numpy(data.weights[a:b].copy())[None]))[0]
+        for a, b in zip(bounds, bounds[1:], strict=False)
+    ]
+    return torch.cat(parts).short().numpy()
