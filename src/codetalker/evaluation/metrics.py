@@ -7,6 +7,8 @@ defines every figure.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,8 @@ from codetalker.rig import Rig
 MAX_LENGTH_DIFFERENCE = 0.05
 """Prediction and truth may differ by this share of the truth's frames (and always by one frame)."""
 
-Result = dict[str, float | int | dict[str, float | None] | dict[str, int] | None]
+Result = dict[str, Any]
+"""Name of the figure -> float, int, None, or a dict of these: what JSON can hold."""
 
 
 def silence_motion_mm(rig: Rig, weights: Floats, silence: NDArray[np.bool_]) -> float | None:

@@ -1,0 +1,217 @@
+"""`codetalker evaluate`: rows of figures for a talker, for motions, and for vertex animations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import codetalker
+from codetalker.commands.evaluate import evaluate
+from codetalker.data.corpus import read_corpus
+from codetalker.data.prepare import convert, open_source
+from codetalker.data.splits import BIWI
+from codetalker.data.store import open_store
+from codetalker.errors import CodeTalkerError, DataError, OptionError
+from codetalker.evaluation.codes import CodeUsage
+from codetalker.evaluation.metrics import RigMetrics, VertexMetrics
+from codetalker.evaluation.talkers import score_talker
+from codetalker.motion import Motion
+from codetalker.rig import bundled_head
+from corpus_data import NAMES, write_part
+from vertex_data import VERTICES, motion, write_official_layout
+
+CLIPS = ("a", "b", "c")
+
+
+class Parrot:
+    """A talker that knows the truth: it says it in style `anna`, and half of it in `mumble`."""
+
+    styles = ("mumble", "anna")
+
+    def __init__(self, truth: np.ndarray) -> None:
+        self.truth = iter(np.concatenate([truth] * 9))
+
+    def animate(self, audio, *, style=None, fps=None) -> Motion:
+        scale = 1.0 if style == "anna" else 0.5
+        return Motion(next(self.truth) * np.float32(scale), NAMES, fps, audio)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    """A corpus of the validation clips of two speakers, and the weights of the first."""
+    val = np.array(["val"] * 3)
+    weights = write_part(tmp_path / "corpus" / "anna", list(CLIPS), split=val)
+    write_part(tmp_path / "corpus" / "bert", ["x", "y", "z"], split=val)
+    return tmp_path / "corpus", weights
+
+
+def run(*arguments, tmp_path: Path, **options) -> dict:
+    """The JSON that the command writes."""
+    evaluate(*arguments, json=tmp_path / "out.json", **options)
+    return json.loads((tmp_path / "out.json").read_text())
+
+
+def test_every_speaker_gets_a_row_in_its_own_style(
+    corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, weights = corpus
+    monkeypatch.setattr(codetalker, "load", lambda model: Parrot(weights), raising=False)
+    report = run("default", folder, tmp_path=tmp_path)
+    anna, bert = report["rows"]
+    assert (anna["speaker"], anna["style"], anna["clips"], anna["frames"]) == (
+        "anna",
+        "anna",
+        3,
+        30,
+    )
+    assert anna["lve_mm2"] == 0
+    assert anna["motion_std_ratio"]["lips"] == pytest.approx(1)
+    assert anna["rtf"] > 0
+    assert (bert["speaker"], bert["style"]) == ("bert", "default")
+    assert bert["motion_std_ratio"]["lips"] == pytest.approx(0.5, rel=1e-4)
+    assert (report["split"], report["format_version"]) == ("val", 1)
+    shown = capsys.readouterr().out
+    assert "LVE mm²" in shown
+    assert "anna" in shown
+
+
+def test_best_names_the_style_with_the_least_lip_error(corpus) -> None:
+    folder, weights = corpus
+    (row,) = score_talker(Parrot(weights), read_corpus(folder / "anna"), "best")
+    assert row.style == "anna"
+    assert row.figures["lip_error_mm"] == 0
+    tried = row.figures["styles_tried"]
+    assert tried.keys() == {"anna", "mumble"}
+    assert tried["mumble"]["lip_error_mm"] > 0
+
+
+def test_a_folder_of_motions_scores_like_the_metrics_alone(corpus, tmp_path: Path) -> None:
+    folder, weights = corpus
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    metrics = RigMetrics(bundled_head())
+    for name, true in zip(CLIPS, weights, strict=True):
+        predicted = true * np.float32(0.8)
+        Motion(predicted, NAMES, 25.0).save(predictions / f"{name}.npz")
+        metrics.add(name, predicted, true, 25.0)
+    (row,) = run(str(predictions), folder, speaker="anna", tmp_path=tmp_path)["rows"]
+    expected = metrics.result()
+    assert {name: row[name] for name in expected} == expected
+    (predictions / "b.npz").unlink()
+    with pytest.raises(DataError, match=r"lacks 1 of 3 predictions, first b\.npz"):
+        evaluate(str(predictions), folder, speaker="anna")
+
+
+def test_motions_of_another_frame_rate_are_resampled(corpus, tmp_path: Path) -> None:
+    folder, _ = corpus
+    smooth = np.linspace(0, 0.5, 10, dtype=np.float32)[:, None] * np.ones(52, np.float32)
+    write_part(folder / "anna", list(CLIPS), weights=np.stack([smooth] * 3))
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    for name in CLIPS:
+        Motion(smooth, NAMES, 25.0).resample(50.0).save(predictions / f"{name}.npz")
+    (row,) = run(str(predictions), folder / "anna", split="train", tmp_path=tmp_path)["rows"]
+    assert row["frames"] == 30
+    assert row["lip_error_mm"] < 0.3
+
+
+# --- vertex animations ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A prepared BIWI of two Test-A clips, with region files."""
+    source = tmp_path / "biwi"
+    write_official_layout(source, ("F2_e37", "F3_e38", "F1_e37"))
+    (source / "regions").mkdir()
+    (source / "regions" / "lve.txt").write_text("2, 6, 7, 9")
+    (source / "regions" / "fdd.txt").write_text("0, 1, 11, 12, 13")
+    convert(open_source(BIWI, source), BIWI, tmp_path / "store")
+    return tmp_path / "store"
+
+
+def test_official_predictions_are_scored_by_style(store: Path, tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    opened = open_store(store)
+    metrics = VertexMetrics(np.array([2, 6, 7, 9]), np.array([0, 1, 11, 12, 13]))
+    for seed, clip in enumerate(opened.select("test-a")):
+        template = opened.template(clip.subject)
+        own = motion(50 + seed, clip.frames + 1, template)  # the official decoder may run over
+        metrics.add(clip.name, own, opened.vertices(clip), template)
+        np.save(predictions / f"{clip.name}_condition_{clip.subject}.npy", own.reshape(21, -1))
+        other = motion(60 + seed, clip.frames, template)
+        np.save(predictions / f"{clip.name}_condition_M4.npy", other)
+    np.save(predictions / "F1_e37_condition_M4.npy", np.zeros(3))  # of another split
+    report = run(str(predictions), against=store, split="test-a", tmp_path=tmp_path)
+    own, other = report["rows"]
+    assert (own["style"], other["style"], other["clips"]) == ("own", "M4", 2)
+    expected = metrics.result()
+    assert {name: own[name] for name in expected} == expected
+    assert own["length_differences"] == {"F2_e37": 1, "F3_e38": 1}
+    assert "lve_mm2" not in own  # BIWI has no physical unit
+    assert "coordinates of biwi" in report["notes"][0]
+
+
+def test_vertex_motion_files_are_read(store: Path, tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    opened = open_store(store)
+    for clip in opened.select("test-b"):
+        arrays = {"vertices": opened.vertices(clip), "fps": np.float32(25)}
+        np.savez(predictions / f"{clip.name}.npz", **arrays)
+        (row,) = run(str(predictions), against=store, split="test-b", tmp_path=tmp_path)["rows"]
+        assert (row["lve"], row["mve"], row["clips"]) == (0, 0, 1)
+        np.savez(predictions / f"{clip.name}.npz", **(arrays | {"fps": np.float32(30)}))
+        with pytest.raises(DataError, match="has 30 frames per second, the data has 25"):
+            evaluate(str(predictions), against=store, split="test-b")
+
+
+def test_bad_vertex_predictions_are_one_clear_line(store: Path, tmp_path: Path) -> None:
+    predictions = tmp_path / "predictions"
+    predictions.mkdir()
+    with pytest.raises(DataError, match=r"lacks 1 of 1 predictions, first F1_e37\.npy"):
+        evaluate(str(predictions), against=store, split="test-b")
+    for content, message in [
+        (np.zeros((20, VERTICES * 3 - 3)), "19 vertices predicted for 20 true ones"),
+        (np.zeros((17, VERTICES * 3)), "17 frames predicted for 20 true ones"),
+        (np.full((20, VERTICES * 3), np.nan), "not finite at frame 0"),
+        (np.zeros(60), "has shape"),
+        (np.array([{}], object), "is not a file of vertices"),
+    ]:
+        np.save(predictions / "F1_e37.npy", content)
+        with pytest.raises(DataError, match=message):
+            evaluate(str(predictions), against=store, split="test-b")
+    (store / "lve.txt").write_text("2, 99")
+    with pytest.raises(DataError, match=r"lve\.txt does not fit a mesh of 20 vertices"):
+        evaluate(str(predictions), against=store, split="test-b")
+
+
+def test_misuse_is_one_clear_line(corpus, tmp_path: Path) -> None:
+    folder, _ = corpus
+    for options, error in [
+        ({}, OptionError),
+        ({"corpus": folder, "against": folder}, OptionError),
+        ({"against": folder, "style": "s1"}, OptionError),
+        ({"corpus": folder, "split": "tset"}, DataError),
+        ({"corpus": tmp_path / "none"}, DataError),
+        ({"model": str(tmp_path / "none"), "against": folder}, DataError),
+        ({"model": str(tmp_path), "against": folder}, DataError),
+    ]:
+        with pytest.raises(error) as caught:
+            evaluate(**options)
+        assert isinstance(caught.value, CodeTalkerError)
+        assert "\n" not in str(caught.value)
+
+
+def test_code_usage_is_that_of_all_codes_together() -> None:
+    usage = CodeUsage()
+    assert (usage.used, usage.perplexity) == (0, None)
+    usage.add(np.array([[0, 0], [1, 1]]))
+    usage.add(np.array([5, 5]))
+    usage.add(np.array([0, 1, 5, 5, 1, 0]))
+    assert usage.used == 3
+    assert usage.perplexity == pytest.approx(3)
