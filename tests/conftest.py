@@ -4,5 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
+import numpy as np
+
 SHARED = Path(__file__).parents[2] / "shared"
 """Material beside the repository that is not part of it; tests that need it skip without it."""
+
+
+def write_sound(
+    path: Path,
+    samples: np.ndarray,
+    rate: int = 16000,
+    codec: str = "pcm_s16le",
+    layout: str = "mono",
+) -> Path:
+    """(N, channels) int16 or float32 samples in a file of the suffix's container."""
+    kind = "flt" if samples.dtype == np.float32 else "s16"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=rate)
+        stream.layout = layout
+        for start in range(0, len(samples), 4096):
+            packed = np.ascontiguousarray(samples[start : start + 4096].reshape(1, -1))
+            frame = av.AudioFrame.from_ndarray(packed, kind, layout)
+            frame.sample_rate = rate
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path

@@ -17,29 +17,9 @@ from scipy.signal import firwin, resample_poly
 
 from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform
 from codetalker.errors import AudioError
+from conftest import write_sound
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
-
-
-def write_sound(
-    path: Path,
-    samples: np.ndarray,
-    rate: int = SAMPLE_RATE,
-    codec: str = "pcm_s16le",
-    layout: str = "mono",
-) -> Path:
-    """(N, channels) int16 or float32 samples in a file of the suffix's container."""
-    kind = "flt" if samples.dtype == np.float32 else "s16"
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream(codec, rate=rate)
-        stream.layout = layout
-        for start in range(0, len(samples), 4096):
-            packed = np.ascontiguousarray(samples[start : start + 4096].reshape(1, -1))
-            frame = av.AudioFrame.from_ndarray(packed, kind, layout)
-            frame.sample_rate = rate
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-    return path
 
 
 def write_silent_film(path: Path) -> Path:
