@@ -20,7 +20,7 @@ from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 
 COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
-KINDS = {5126: "<f4", 5123: "<u2"}
+KINDS = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
 
 
 class Glb:
@@ -198,3 +198,28 @@ def test_the_khronos_validator_finds_nothing_wrong(path: Path) -> None:
         pytest.skip("needs node and, under NODE_PATH, the npm package gltf-validator")
     run = subprocess.run([node, "-e", VALIDATE, path], capture_output=True, text=True, check=True)
     assert json.loads(run.stdout)["messages"] == []
+
+
+def test_a_mesh_of_more_than_65535_vertices_has_wider_indices(tmp_path: Path) -> None:
+    steps = np.linspace(0, 1, 257, dtype=np.float32)
+    points = np.stack([*np.meshgrid(steps, steps), np.zeros((257, 257))], axis=-1).reshape(-1, 3)
+    corner = np.arange(256 * 257)[np.arange(256 * 257) % 257 < 256]
+    triangles = np.stack([corner, corner + 1, corner + 257], axis=1).astype(np.int32)
+    offsets = np.zeros((1, len(points), 3), np.float32)
+    offsets[0, -2] = 1
+    rig = replace(
+        bundled_head(),
+        template=points.astype(np.float32),
+        triangles=triangles,
+        blendshape_names=("jawOpen",),
+        blendshapes=offsets,
+        surface=None,
+    )
+    write_glb(tmp_path / "a.glb", Motion(np.zeros((1, 1)), ("jawOpen",), 25), rig=rig)
+    glb = Glb(tmp_path / "a.glb")
+    (part,) = glb.json["meshes"][0]["primitives"]
+    corners = glb.array(part["indices"]).reshape(-1, 3)
+    points = glb.array(part["attributes"]["POSITION"])
+    np.testing.assert_array_equal(points[corners], rig.template[triangles])
+    moved = glb.array(part["targets"][0]["POSITION"]).any(axis=1)
+    np.testing.assert_array_equal(points[moved], rig.template[[-2]])

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_FLOAT, _UINT16 = 5126, 5123
+_COMPONENTS = {"<f4": 5126, "<u2": 5123, "<u4": 5125}
+_FLOAT = _COMPONENTS["<f4"]
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 _TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
 
@@ -43,7 +44,7 @@ class Material:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The triangles of one material, with vertices of their own (N, at most 65535).
+    """The triangles of one material, with vertices of their own (N).
 
     Attributes:
         material: its look.
@@ -130,7 +131,7 @@ def _primitive(file: _Builder, part: Part, material: int) -> dict[str, Any]:
     }
     if part.uvs is not None:
         attributes["TEXCOORD_0"] = file.accessor(part.uvs, _ARRAY_BUFFER)
-    indices = part.triangles.astype(np.uint16).reshape(-1, 1)
+    indices = part.triangles.astype(_index_type(len(part.positions))).reshape(-1, 1)
     return {
         "attributes": attributes,
         "indices": file.accessor(indices, _ELEMENT_ARRAY_BUFFER),
@@ -158,6 +159,11 @@ def _material(material: Material) -> dict[str, Any]:
     }
 
 
+def _index_type(count: int) -> str:
+    """The smallest type for indices below `count`; 65535 would mean something else (3.7.2.1)."""
+    return "<u2" if count < 65536 else "<u4"
+
+
 class _Builder:
     """Collects arrays into the one binary buffer and describes them in JSON."""
 
@@ -176,27 +182,30 @@ class _Builder:
         return len(self._views) - 1
 
     def accessor(self, array: NDArray[Any], target: int | None = None, bounds: bool = False) -> int:
-        """Append a (N, 1..4) array of float32 or uint16; returns the accessor's index."""
-        kind = _UINT16 if array.dtype == np.uint16 else _FLOAT
-        view = self.view(array.astype("<u2" if kind == _UINT16 else "<f4").tobytes(), target)
-        return self._describe(array, {"bufferView": view, "componentType": kind}, bounds)
+        """Append a (N, 1..4) array, float32 unless of indices; returns the accessor's index."""
+        array = array if array.dtype.str in _COMPONENTS else array.astype("<f4")
+        view = self.view(array.tobytes(), target)
+        entry = {"bufferView": view, "componentType": _COMPONENTS[array.dtype.str]}
+        return self._describe(array, entry, bounds)
 
     def offsets(
         self, position: NDArray[np.float32], normal: NDArray[np.float32]
     ) -> tuple[int, int]:
         """Append (N, 3) offsets of a target, sparse where that is smaller (3.6.2.3)."""
-        moved = np.flatnonzero(position.any(axis=1) | normal.any(axis=1)).astype("<u2")
+        moved = np.flatnonzero(position.any(axis=1) | normal.any(axis=1))
+        moved = moved.astype(_index_type(len(position)))
         if not len(moved):
             zeros = self._zero_accessor(position)
             return zeros, zeros
-        if len(moved) * 26 >= len(position) * 24:  # bytes: a shared index and two vectors, or two
+        if len(moved) * (24 + moved.itemsize) >= len(position) * 24:  # bytes per vertex
             dense = (self.accessor(a, _ARRAY_BUFFER, bounds=True) for a in (position, normal))
             return next(dense), next(dense)
-        indices = {"bufferView": self.view(moved.tobytes()), "componentType": _UINT16}
+        kind = _COMPONENTS[moved.dtype.str]
+        indices = {"bufferView": self.view(moved.tobytes()), "componentType": kind}
         return self._sparse(position, moved, indices), self._sparse(normal, moved, indices)
 
     def _sparse(
-        self, array: NDArray[np.float32], moved: NDArray[np.uint16], indices: dict[str, int]
+        self, array: NDArray[np.float32], moved: NDArray[np.integer], indices: dict[str, int]
     ) -> int:
         values = {"bufferView": self.view(array[moved].astype("<f4").tobytes())}
         sparse = {"count": len(moved), "indices": indices, "values": values}
