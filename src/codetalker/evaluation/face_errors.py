@@ -21,14 +21,19 @@ from codetalker.errors import DataError
 Floats = NDArray[np.floating]
 
 
+def squared_lengths(vectors: Floats) -> Floats:
+    """(..., 3) -> (...); several times faster than a sum over so short an axis."""
+    return np.einsum("...c,...c->...", vectors, vectors)
+
+
 def dynamics(offsets: Floats) -> NDArray[np.float64]:
     """Standard deviation over time of the squared offset: (T, R, 3) -> (R,), squared units."""
-    return np.square(offsets).sum(-1).std(0, dtype=np.float64)
+    return squared_lengths(offsets).std(0, dtype=np.float64)
 
 
 def variation(offsets: Floats) -> float:
     """Sum over frames and vertices of the squared deviation from the clip's mean shape."""
-    return float(np.square(offsets - offsets.mean(0)).sum(dtype=np.float64))
+    return float(squared_lengths(offsets - offsets.mean(0)).sum(dtype=np.float64))
 
 
 def ratio(numerator: float, denominator: float) -> float | None:

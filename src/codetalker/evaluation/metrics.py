@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.errors import DataError
-from codetalker.evaluation.face_errors import FaceErrors, Floats, ratio, require_finite
+from codetalker.evaluation.face_errors import (
+    FaceErrors,
+    Floats,
+    ratio,
+    require_finite,
+    squared_lengths,
+)
 from codetalker.evaluation.lipgap import (
     closures,
     correlation,
@@ -41,7 +47,7 @@ def silence_motion_mm(rig: Rig, weights: Floats, silence: NDArray[np.bool_]) -> 
     still = np.asarray(weights, np.float32)[silence]
     if not len(still):
         return None
-    return float(np.linalg.norm(_pose(still, rig.basis("lips")), axis=-1).mean() * 1000)
+    return float(_distances(_pose(still, rig.basis("lips"))).mean() * 1000)
 
 
 class RigMetrics:
@@ -99,7 +105,7 @@ class RigMetrics:
             self._add_silence(predicted, true, silence[:frames])
 
     def _add_vertices(self, predicted: Floats, true: Floats) -> None:
-        distances = np.linalg.norm(_pose(predicted - true, self._all), axis=-1)
+        distances = _distances(_pose(predicted - true, self._all))
         self._errors.add(
             distances,
             distances[:, self._rig.regions["lips"]],
@@ -206,8 +212,8 @@ class VertexMetrics:
         lips, true_lips = (_offsets(v, neutral, self._lips) for v in (predicted, true))
         upper, true_upper = (_offsets(v, neutral, self._upper) for v in (predicted, true))
         self._errors.add(
-            np.linalg.norm(predicted - true, axis=-1),
-            np.linalg.norm(lips - true_lips, axis=-1),
+            _distances(predicted - true),
+            _distances(lips - true_lips),
             (lips, upper),
             (true_lips, true_upper),
         )
@@ -246,6 +252,11 @@ def _pose(weights: Floats, basis: NDArray[np.float32]) -> NDArray[np.float32]:
     """(T, K) weights, (K, R, 3) basis -> (T, R, 3) offsets in the unit of the basis."""
     flat = basis.reshape(len(basis), -1)
     return (np.asarray(weights, np.float32) @ flat).reshape(len(weights), -1, 3)
+
+
+def _distances(differences: Floats) -> Floats:
+    """(T, R, 3) -> (T, R)."""
+    return np.sqrt(squared_lengths(differences))
 
 
 def _offsets(vertices: Floats, neutral: Floats, region: NDArray[np.integer]) -> Floats:
