@@ -25,21 +25,30 @@ class Look:
 
 LOOKS = {
     "skin": Look((0.84, 0.64, 0.54), 0.60),
-    "lips": Look((0.72, 0.43, 0.40), 0.42),
-    "eye_white": Look((0.90, 0.88, 0.86), 0.12),
-    "iris": Look((0.36, 0.47, 0.50), 0.10),
-    "pupil": Look((0.03, 0.03, 0.04), 0.08),
-    "teeth": Look((0.90, 0.87, 0.80), 0.25),
-    "mouth": Look((0.42, 0.17, 0.16), 0.35),
-    "tongue": Look((0.68, 0.36, 0.35), 0.40),
+    "hair": Look((0.17, 0.12, 0.095), 0.85),
+    "cloth": Look((0.13, 0.19, 0.25), 0.90),
+    "lips": Look((0.73, 0.47, 0.43), 0.45),
+    "eye_white": Look((0.84, 0.82, 0.80), 0.16),
+    "iris": Look((0.36, 0.47, 0.50), 0.16),
+    "pupil": Look((0.03, 0.03, 0.04), 0.16),
+    "teeth": Look((0.80, 0.77, 0.71), 0.30),
+    "mouth": Look((0.42, 0.17, 0.16), 0.80),
+    "tongue": Look((0.68, 0.36, 0.35), 0.60),
     "lashes": Look((0.09, 0.06, 0.05), 0.80, blended=True),
 }
 MATERIALS = tuple(LOOKS)
 
-IRIS_ANGLE = np.radians(26.0)
-PUPIL_ANGLE = np.radians(10.5)
+IRIS_ANGLE = np.radians(25.0)
+PUPIL_ANGLE = np.radians(9.5)
 _COARSE_IRIS, _COARSE_PUPIL = np.radians(30.0), np.radians(12.0)
 """Rings of the eyeball's quads nearest to the iris and the pupil, for readers of materials only."""
+
+# Height of the hairline in mm over the angle around the vertical axis, 0 = front, 180 = back.
+_HAIRLINE_AT = (0, 14, 26, 36, 46, 54, 60, 66, 74, 92, 104, 118, 132, 146, 180)
+_HAIRLINE_MM = (99, 101, 102, 97, 84, 66, 40, 14, 8, 40, 46, 30, -20, -46, -52)
+_AXIS_Z = 0.02
+_EAR_X, _EAR_TOP = 0.0735, 0.047
+_COLLAR_HEIGHT, _COLLAR_SLOPE = -0.100, -0.24
 
 # Where the islands go, x0, y0, x1, y1 of the unit square, y down.
 _FACE = (0.004, 0.004, 0.996, 0.715)
@@ -105,15 +114,32 @@ def eye_angles(points: NDArray, centres: NDArray) -> NDArray:
     return np.arccos(np.clip(away[..., 2] / np.linalg.norm(away, axis=-1), -1, 1))
 
 
+def above_hairline(place: NDArray) -> NDArray:
+    """(M,) metres that (M, 3) places on the skin lie above the hairline; ears lie far below."""
+    around = np.degrees(np.arctan2(np.abs(place[:, 0]), place[:, 2] - _AXIS_Z))
+    height = place[:, 1] - np.interp(around, _HAIRLINE_AT, np.array(_HAIRLINE_MM) / 1000)
+    ear = (np.abs(place[:, 0]) > _EAR_X) & (place[:, 1] < _EAR_TOP)
+    return np.where(ear, -1.0, height)
+
+
+def below_collar(place: NDArray) -> NDArray:
+    """(M,) metres that (M, 3) places lie below the upper edge of the jersey."""
+    return _COLLAR_HEIGHT + _COLLAR_SLOPE * place[:, 2] - place[:, 1]
+
+
 def _materials(mesh: Mesh, regions: dict[str, NDArray]) -> NDArray[np.uint8]:
     material = np.full(len(mesh.quads), MATERIALS.index("skin"), np.uint8)
 
     def assign(quads: NDArray[np.bool_], name: str) -> None:
         material[quads] = MATERIALS.index(name)
 
+    middle = mesh.vertices[mesh.quads].mean(axis=1)
+    skin = mesh.in_group("skin")
+    assign(skin & (above_hairline(middle) > 0), "hair")
+    assign(skin & (below_collar(middle) > 0), "cloth")
     assign(np.isin(mesh.quads, regions["region_vermilion"]).all(axis=1), "lips")
     assign(mouth_cavity(mesh, regions), "mouth")
-    angle = eye_angles(mesh.vertices[mesh.quads].mean(axis=1), regions["eye_centres"])
+    angle = eye_angles(middle, regions["eye_centres"])
     eyes = mesh.in_group("eye_left", "eye_right")
     assign(eyes, "eye_white")
     assign(eyes & (angle < _COARSE_IRIS), "iris")

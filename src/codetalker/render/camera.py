@@ -41,8 +41,8 @@ class Camera:
         top, chin = float(vertices[:, 1].max()), float(vertices[landmarks[8], 1])
         height = top - chin
         depth = float(vertices[landmarks[27:36], 2].mean())
-        extent = 1.30 * height
-        return cls((0.0, top + 0.09 * height - extent / 2, depth / 2), extent, 3.1 * extent)
+        extent = 1.23 * height
+        return cls((0.0, top + 0.10 * height - extent / 2, depth / 2), extent, 3.1 * extent)
 
     def project(self, vertices: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """(V, 3) metres -> (V, 3) float32: x right and y down in samples of a size x size picture,

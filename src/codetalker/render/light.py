@@ -27,13 +27,13 @@ class Lamp:
 
 
 STUDIO = (
-    Lamp((-0.55, 0.60, 0.75), (1.02, 0.95, 0.86)),
-    Lamp((0.80, 0.10, 0.55), (0.24, 0.28, 0.34), gloss=0.4),
-    Lamp((0.75, 0.45, -0.55), (0.75, 0.80, 0.90), gloss=0.6),
-    Lamp((-0.85, 0.25, -0.50), (0.35, 0.36, 0.40), gloss=0.5),
+    Lamp((-0.55, 0.60, 0.75), (1.14, 1.05, 0.94)),
+    Lamp((0.80, 0.10, 0.55), (0.20, 0.24, 0.30), gloss=0.4),
+    Lamp((0.75, 0.45, -0.55), (0.75, 0.80, 0.90), gloss=0.0),
+    Lamp((-0.85, 0.25, -0.50), (0.35, 0.36, 0.40), gloss=0.0),
 )
 """Key from the upper left, cool fill, and two rims from behind."""
-_SKY, _GROUND = (0.34, 0.36, 0.40), (0.20, 0.15, 0.13)
+_SKY, _GROUND = (0.28, 0.30, 0.34), (0.16, 0.12, 0.10)
 _WRAP = (0.30, 0.18, 0.12)
 """How far each colour of light creeps into the shadow: skin scatters red furthest."""
 

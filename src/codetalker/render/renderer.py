@@ -31,7 +31,12 @@ _STILL_M = 1e-7
 _BACKGROUND = ((0.23, 0.25, 0.29), (0.10, 0.11, 0.13))
 """sRGB at the middle and at the corners of the picture."""
 _TONES = 4096
+_SHOULDER, _BRIGHTEST = 0.6, 1.5
+"""Linear light: where the tone curve starts to bend, and what becomes white."""
 _CLAY_ROUGHNESS = 0.6
+_BEHIND_LIPS = ("teeth", "mouth", "tongue")
+_WELL_OPEN_M, _MOUTH_SHUT = 0.010, 0.12
+"""Lip gap from which the mouth is fully lit, and the light that is left when it is shut."""
 
 
 class Renderer:
@@ -45,6 +50,8 @@ class Renderer:
         size: pixels along each side of the picture.
         roughness, kind: the roughnesses that occur, and (F,) which of them each triangle has.
         blended: (F,) bool, triangles that let through what is behind them; drawn last, both sides.
+        mouth: (2, N) facing vertices of the upper and lower lip, and (F,) bool, the triangles behind
+            them, which get light only as far as the lips are apart; or None.
         moving: (V,) bool, vertices that frames may move; all of them if None.
         samples: samples per pixel along each side.
     """
@@ -60,6 +67,7 @@ class Renderer:
         roughness: tuple[float, ...] = (_CLAY_ROUGHNESS,),
         kind: NDArray[np.integer] | None = None,
         blended: NDArray[np.bool_] | None = None,
+        mouth: tuple[NDArray[np.integer], NDArray[np.bool_]] | None = None,
         moving: NDArray[np.bool_] | None = None,
         samples: int = 2,
     ) -> None:
@@ -71,6 +79,7 @@ class Renderer:
         self._colouring = colouring or VertexColours(np.tile(CLAY, (len(template), 1)), triangles)
         self._light = LightTable(roughness)
         self._kind = np.zeros(count, np.intp) if kind is None else kind.astype(np.intp)
+        self._mouth = mouth
         self._normals = VertexNormals(triangles, len(template))
 
         blend = np.zeros(count, bool) if blended is None else blended
@@ -82,6 +91,7 @@ class Renderer:
         self._still = np.flatnonzero(~touched & ~blend)
         self._moving = np.flatnonzero(touched & ~blend)
         self._blended = np.flatnonzero(blend)
+        self._mouth_light = np.float32(1)
         self._prepare(template)
 
     @classmethod
@@ -93,6 +103,7 @@ class Renderer:
         surface = rig.surface
         if surface is None:
             return cls(rig.template, rig.triangles, camera=camera, size=size, moving=moving)
+        behind = [m.name in _BEHIND_LIPS for m in surface.materials]
         return cls(
             rig.template,
             rig.triangles,
@@ -102,6 +113,7 @@ class Renderer:
             roughness=tuple(m.roughness for m in surface.materials),
             kind=surface.triangle_material,
             blended=np.array([m.blended for m in surface.materials])[surface.triangle_material],
+            mouth=(rig.lip_gap, np.array(behind)[surface.triangle_material]),
             moving=moving,
         )
 
@@ -111,6 +123,7 @@ class Renderer:
         for plane, still in zip(self._planes, self._still_planes, strict=True):
             np.copyto(plane, still)
         points, normals = self._view(vertices)
+        self._mouth_light = self._through_lips(vertices)
         self._draw(self._moving, points, normals)
         self._blend(self._blended, points, normals)
         return self._develop()
@@ -123,7 +136,7 @@ class Renderer:
         self._draw(self._still, *self._view(template))
         self._still_depth = self._depth.copy()
         self._still_planes = [plane.copy() for plane in self._planes]
-        tones = srgb_from_linear(_film(np.arange(_TONES) / (_TONES - 1)))
+        tones = srgb_from_linear(_film(np.linspace(0, _BRIGHTEST, _TONES)))
         self._tones = np.rint(255 * tones).astype(np.uint8)
 
     def _view(self, vertices: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
@@ -148,6 +161,15 @@ class Renderer:
             below = plane[fragments.sample]
             plane[fragments.sample] = below + opacity * (values - below)
 
+    def _through_lips(self, vertices: NDArray[np.float32]) -> np.float32:
+        """How much of the light reaches the inside of the mouth, 0..1."""
+        if self._mouth is None:
+            return np.float32(1)
+        upper, lower = self._mouth[0]
+        gap = float((vertices[upper, 1] - vertices[lower, 1]).mean())
+        open_ = min(max(gap / _WELL_OPEN_M, 0.0), 1.0)
+        return np.float32(_MOUTH_SHUT + (1 - _MOUTH_SHUT) * open_)
+
     def _visible(self, which: NDArray[np.intp], points: NDArray) -> Fragments:
         corners = points[self._triangles[which]]
         side = self.size * self._samples
@@ -165,8 +187,15 @@ class Renderer:
         )
         gloss = self._light.gloss(cell, fragments.per_triangle(self._kind[which]))
         *colour, opacity = self._colouring.at(fragments, which)
-        for plane, light in zip(colour, self._light.diffuse(cell), strict=True):
-            plane *= light
+        light = self._light.diffuse(cell)
+        if self._mouth is not None:
+            reached = np.where(self._mouth[1][which], self._mouth_light, np.float32(1))
+            reached = fragments.per_triangle(reached)
+            gloss *= reached
+            for plane in colour:
+                plane *= reached
+        for plane, lit in zip(colour, light, strict=True):
+            plane *= lit
             plane += gloss
         return [*colour, opacity]
 
@@ -174,7 +203,7 @@ class Renderer:
         """Average the samples of each pixel and turn linear light into sRGB."""
         picture = np.empty((self.size, self.size, 3), np.uint8)
         n = self._samples
-        scale = np.float32((_TONES - 1) / n**2)
+        scale = np.float32((_TONES - 1) / _BRIGHTEST / n**2)
         for channel, plane in enumerate(self._planes):
             grid = plane.reshape(self.size * n, self.size * n)
             total = sum(grid[i::n, j::n] for i in range(n) for j in range(n)) * scale
@@ -199,5 +228,7 @@ def _backdrop(side: int) -> NDArray[np.float32]:
 
 
 def _film(light: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Tone curve on 0..1: a soft shoulder, so that highlights do not clip."""
-    return light
+    """Tone curve: 0.._BRIGHTEST to 0..1, straight below _SHOULDER, so that highlights do not clip."""
+    over = np.maximum(light - _SHOULDER, 0) / (_BRIGHTEST - _SHOULDER)
+    slope = (_BRIGHTEST - _SHOULDER) / (1 - _SHOULDER)
+    return np.minimum(light, _SHOULDER) + (1 - _SHOULDER) * (1 - (1 - over) ** slope)
