@@ -242,6 +242,7 @@ def test_a_bad_file_gives_one_line_that_names_it(tmp_path: Path, case: str) -> N
         (np.zeros(0), 16000, "no sound samples"),
         (np.zeros((2, 16000)), 16000, "pass \\(samples,\\)"),
         (np.zeros((2, 2, 2)), 16000, "pass \\(samples,\\)"),
+        (np.zeros((9, 0)), 16000, "pass \\(samples,\\)"),
         (np.array([0.0, np.nan]), 16000, "NaN"),
         (np.zeros(9, np.int64), 16000, "int64"),
         (np.zeros(9, complex), 16000, "complex"),

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from codetalker.errors import AudioError
 from codetalker.resampling import SAMPLE_RATE, StreamResampler, resample
 
-__all__ = ["SAMPLE_RATE", "StreamResampler", "Waveform"]
+__all__ = ["SAMPLE_RATE", "StreamResampler", "Waveform", "as_mono"]
 
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
 _MAX_CHANNELS = 64
@@ -67,23 +67,16 @@ class Waveform:
     def of(cls, samples: ArrayLike, rate: float) -> Waveform:
         """Take (N,) or (N, channels) samples at `rate` Hz and convert them to 16 kHz mono.
 
-        Integers (int8, uint8, int16, int32) are scaled by their range; floats are taken as they
-        are, with full scale -1..1. Channels are mixed by their mean.
+        Sample types and channels are taken as in `as_mono`.
 
         Raises:
             AudioError: the array is empty, not finite, of a wrong shape or type, or the rate is
                 not a whole number of Hz from 1 kHz to 1 MHz.
         """
         hertz = _checked_rate(rate)
-        array = np.asarray(samples)
-        if array.ndim not in (1, 2) or (array.ndim == 2 and array.shape[1] > _MAX_CHANNELS):
-            raise AudioError(
-                f"samples have shape {array.shape}; pass (samples,) or (samples, channels)"
-            )
-        if array.size == 0:
+        mono = as_mono(samples)
+        if not len(mono):
             raise AudioError("the array holds no sound samples; pass at least one")
-        mono = _mixed(array.reshape(len(array), -1))
-        _check_samples(mono, "the array")
         return cls(resample(mono, hertz, SAMPLE_RATE))
 
     @property
@@ -101,6 +94,25 @@ class Waveform:
         if rate == self.rate:
             return self
         return Waveform(resample(self.samples, self.rate, rate), rate)
+
+
+def as_mono(samples: ArrayLike) -> NDArray[np.float32]:
+    """(N,) or (N, channels) samples of any type -> (N,) float32, full scale -1..1; N may be 0.
+
+    Integers (int8, uint8, int16, int32) are scaled by their range; floats are taken as they are.
+    Channels are mixed by their mean.
+
+    Raises:
+        AudioError: the samples are not finite, beyond full scale, or of a wrong shape or type.
+    """
+    array = np.asarray(samples)
+    if array.ndim not in (1, 2) or (array.ndim == 2 and not 0 < array.shape[1] <= _MAX_CHANNELS):
+        raise AudioError(
+            f"samples have shape {array.shape}; pass (samples,) or (samples, channels)"
+        )
+    mono = _mixed(array[:, None] if array.ndim == 1 else array)
+    _check_samples(mono, "the array")
+    return mono
 
 
 def _checked_rate(rate: float) -> int:

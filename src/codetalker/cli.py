@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -33,6 +33,13 @@ class Command:
 
 COMMANDS = {
     "animate": Command("codetalker.commands.animate:animate", "speech to GLB, MP4, CSV or NPZ"),
+    "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
+    "import-official": Command(
+        "codetalker.paper.command:import_official", "convert released checkpoints", extra="paper"
+    ),
+    "prepare": Command(
+        "codetalker.commands.prepare:prepare", "convert VOCASET, BIWI or own meshes"
+    ),
 }
 """What `codetalker --help` lists, in this order."""
 
@@ -61,17 +68,16 @@ def _run(arguments: list[str]) -> int:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "codetalker --help lists them"
         raise OptionError(f"there is no command {name!r}; {hint}")
-    function = _resolve(COMMANDS[name])
+    return _call(COMMANDS[name], name, rest)
 
+
+def _call(command: Command, name: str, arguments: list[str]) -> int:
     import tyro
 
-    return tyro.cli(function, args=rest, prog=f"codetalker {name}") or 0
-
-
-def _resolve(command: Command) -> Callable[..., int | None]:
     module, function = command.target.split(":")
     try:
-        return getattr(import_module(module), function)
+        target = getattr(import_module(module), function)
+        return tyro.cli(target, args=arguments, prog=f"codetalker {name}") or 0
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if command.extra and package != "codetalker":
