@@ -7,14 +7,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from paper_fixtures import (  # noqa: E402
-    CASES,
-    FIXTURES,
-    arrays_of,
-    model_of,
-    needs_fixtures,
-)
-
 from codetalker.model.attention import (  # noqa: E402
     biased_causal_mask,
     periodic_encoding,
@@ -22,6 +14,13 @@ from codetalker.model.attention import (  # noqa: E402
 )
 from codetalker.paper.model import talker_loss  # noqa: E402
 from codetalker.paper.official import talker_names  # noqa: E402
+from paper_fixtures import (  # noqa: E402
+    CASES,
+    FIXTURES,
+    arrays_of,
+    model_of,
+    needs_fixtures,
+)
 
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}  # the fixtures' own; they were made on another CPU
 

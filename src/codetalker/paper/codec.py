@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from codetalker.model.attention import sinusoidal_encoding
 from codetalker.model.quantizer import Quantized, VectorQuantizer
 from codetalker.paper.config import CodecConfig
+from codetalker.paper.modules import Modules
 
 KERNEL = 5
 """Frames that the temporal convolutions span."""
@@ -75,7 +76,7 @@ class Encoder(nn.Module):
         width = config.width
         self.leak = config.leak
         self.input = nn.Linear(3 * config.vertices, width)
-        self.blocks = nn.ModuleList(
+        self.blocks = Modules[TemporalBlock](
             TemporalBlock(width, config.leak, stride=2 if config.halvings and not i else 1)
             for i in range(max(1, config.halvings))
         )
@@ -100,7 +101,7 @@ class Decoder(nn.Module):
         width = config.width
         self.input = nn.Linear(config.frame_code_width, width) if config.code_projection else None
         first = DoublingBlock if config.halvings else TemporalBlock
-        self.blocks = nn.ModuleList(
+        self.blocks = Modules[TemporalBlock | DoublingBlock](
             first(width, config.leak) if not i else TemporalBlock(width, config.leak)
             for i in range(max(1, config.halvings))
         )
@@ -122,7 +123,7 @@ class Decoder(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Convolution over time with repeated edges, LeakyReLU, InstanceNorm; (B, T, C) -> (B, T', C)."""
+    """Convolution with repeated edges, LeakyReLU, InstanceNorm; (B, T, C) -> (B, T', C)."""
 
     def __init__(self, width: int, leak: float, stride: int = 1) -> None:
         super().__init__()
@@ -159,14 +160,14 @@ def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
 
 
 class CodecTransformer(nn.Module):
-    """Linear map, positions, and pre-norm layers that see the whole clip; (B, T, C) -> (B, T, C)."""
+    """Linear map, positions, pre-norm layers that see the whole clip; (B, T, C) -> (B, T, C)."""
 
     def __init__(self, config: CodecConfig) -> None:
         super().__init__()
         self.frame_positions = config.frame_positions
         self.input = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
-        self.layers = nn.ModuleList(CodecLayer(config) for _ in range(config.layers))
+        self.layers = Modules[CodecLayer](CodecLayer(config) for _ in range(config.layers))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.embed(x)
@@ -200,35 +201,38 @@ class CodecLayer(nn.Module):
         self.mlp_output = nn.Linear(config.mlp_width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        queries, keys, values = self.attention_input(self.attention_norm(x)).chunk(3, -1)
-        x = x + self.attention_output(self._attend(queries, keys, values))
+        return self.attend(x, *self.project(x))
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, C) -> queries, keys, values, each (B, heads, T, C / heads)."""
+        split = self.attention_input(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1))
+        queries, keys, values = split.permute(2, 0, 3, 1, 4)
+        return queries, keys, values
+
+    def attend(self, x: Tensor, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """The layer's output for the frames of `x`, which attend to the keys of all frames.
+
+        Logits are scaled by the full width and not by one head's, as published.
+        """
+        mixed = F.scaled_dot_product_attention(queries, keys, values, scale=x.shape[2] ** -0.5)
+        x = x + self.attention_output(mixed.transpose(1, 2).flatten(2))
         return x + self._mlp(x)
 
-    def last(self, x: Tensor) -> Tensor:
-        """The output of the last frame alone: (B, T, C) -> (B, 1, C), equal to forward(x)[:, -1:].
+    def last(self, x: Tensor, seen: Tensor) -> Tensor:
+        """One frame's output: `x` (B, 1, C) its input, `seen` (B, T, C) the inputs of all frames.
 
         The other frames only lend keys and values, and even those need not be formed: each
         head's query is carried back to the layer's input, and its weighted sum of inputs forward.
         """
         width, heads = x.shape[2], self.heads
-        normed, last = self.attention_norm(x), x[:, -1:]
+        normed = self.attention_norm(seen)
         to_query, to_key, to_value = self.attention_input.weight.view(3, heads, -1, width)
-        query = torch.einsum("hdc,bc->bhd", to_query, normed[:, -1])
+        query = torch.einsum("hdc,bc->bhd", to_query, self.attention_norm(x)[:, 0])
         probe = torch.einsum("bhd,hdc->bhc", query, to_key)
         weights = (probe @ normed.mT * width**-0.5).softmax(-1)  # (B, heads, T)
         mixed = torch.einsum("hdc,bhc->bhd", to_value, weights @ normed)
-        last = last + self.attention_output(mixed.flatten(1))[:, None]
-        return last + self._mlp(last)
-
-    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Every frame attends to every frame; logits scaled by the full width, as published."""
-        queries, keys, values = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (queries, keys, values)
-        )
-        mixed = F.scaled_dot_product_attention(
-            queries, keys, values, scale=self.attention_output.in_features**-0.5
-        )
-        return mixed.transpose(1, 2).flatten(2)
+        x = x + self.attention_output(mixed.flatten(1))[:, None]
+        return x + self._mlp(x)
 
     def _mlp(self, x: Tensor) -> Tensor:
         return self.mlp_output(F.gelu(self.mlp_input(self.mlp_norm(x)), approximate="tanh"))

@@ -165,14 +165,14 @@ class PaperConfig:
 
     Attributes:
         name: of the preset that it started from; a label, nothing depends on it.
-        metres_per_unit: scale of the vertices; None where the data have no physical unit.
+        unit_mm: millimetres per unit of the vertices; None where the data have no such scale.
     """
 
     name: str
     codec: CodecConfig
     talker: TalkerConfig
     speech: SpeechConfig = field(default_factory=SpeechConfig)
-    metres_per_unit: float | None = None
+    unit_mm: float | None = None
 
     def __post_init__(self) -> None:
         if self.codec.halvings:
@@ -184,12 +184,15 @@ def _need_divisor(where: str, width: int, heads: int) -> None:
         raise OptionError(f"{where}: {heads} heads do not divide width {width}")
 
 
-_VOCASET_SUBJECTS = tuple(
-    f"FaceTalk_{number}_TA"
-    for number in (
-        "170728_03272 170904_00128 170725_00137 170915_00223 "
-        "170811_03274 170913_03279 170904_03276 170912_03278"
-    ).split()
+_VOCASET_SUBJECTS = (
+    "FaceTalk_170728_03272_TA",
+    "FaceTalk_170904_00128_TA",
+    "FaceTalk_170725_00137_TA",
+    "FaceTalk_170915_00223_TA",
+    "FaceTalk_170811_03274_TA",
+    "FaceTalk_170913_03279_TA",
+    "FaceTalk_170904_03276_TA",
+    "FaceTalk_170912_03278_TA",
 )
 
 PRESETS = {
@@ -202,7 +205,7 @@ PRESETS = {
             default_subject="FaceTalk_170725_00137_TA",
             period=30,
         ),
-        metres_per_unit=1.0,
+        unit_mm=1000.0,
     ),
     "biwi": PaperConfig(
         name="biwi",
@@ -229,7 +232,7 @@ PRESETS = {
 def preset(name: str) -> PaperConfig:
     """The released model's configuration; OptionError names the nearest preset if there is none."""
     if name not in PRESETS:
-        raise OptionError(f"no preset {name!r}{_nearest(name, PRESETS)}")
+        raise OptionError(f"no preset {name!r}{nearest(name, PRESETS)}")
     return PRESETS[name]
 
 
@@ -288,7 +291,7 @@ def _build(kind: type[_T], values: object, where: str) -> _T:
     arguments = {}
     for key, value in values.items():
         if key not in types_by_name:
-            raise OptionError(f"{where} has no key {key!r}{_nearest(key, types_by_name)}")
+            raise OptionError(f"{where} has no key {key!r}{nearest(key, types_by_name)}")
         arguments[key] = _convert(types_by_name[key], value, f"{where}.{key}")
     try:
         return kind(**arguments)
@@ -312,7 +315,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _nearest(name: str, names: typing.Iterable[str]) -> str:
+def nearest(name: str, names: typing.Iterable[str]) -> str:
+    """The end of a message about an unknown name: the closest one, or all there are."""
     names = list(names)
     close = difflib.get_close_matches(str(name), names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"

@@ -11,10 +11,12 @@ frame alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from codetalker.paper.cache import KeyValueCache
 from codetalker.paper.codec import KERNEL, Decoder
 from codetalker.paper.model import PaperModel
 
@@ -27,30 +29,41 @@ class FeedbackState:
     """The decoder's view of the frames so far, in buffers of a fixed capacity.
 
     Attributes:
-        inputs: (B, capacity, C) codes as they enter the convolution.
-        activations: (B, capacity, C) its outputs, before InstanceNorm.
+        inputs: (B, frames at most, C) codes as they enter the convolution.
+        activations: (B, frames at most, C) its outputs, before InstanceNorm.
         sums: (2, B, C) float64, sum and sum of squares of the activations that are final.
+        caches: keys and values of every layer but the last.
+        seen: (B, frames seen at most, C), a ring like the caches: inputs of the last layer.
         frames: how many frames there are.
     """
 
     inputs: Tensor
     activations: Tensor
     sums: Tensor
+    caches: list[KeyValueCache]
+    seen: Tensor
     frames: int = 0
 
 
 class Feedback:
     """Codes of a frame -> motion embedding of that frame, as the talker's next token.
 
+    Convolution and InstanceNorm cover all frames; the transformer does too as published, and can
+    be limited. It has no notion of order, so that a frame's keys and values change only slowly
+    once the next frames are there: of frames older than `refresh` they are kept.
+
     Args:
         model: in evaluation mode; its weights must not change afterwards.
-        window: frames that the decoder's transformer looks back, or None for all (as published).
-            Convolution and InstanceNorm cover all frames in either case.
+        refresh: newest frames that the transformer computes anew at every step; None for all.
+        window: frames that the transformer sees; None for all.
     """
 
-    def __init__(self, model: PaperModel, window: int | None = None) -> None:
+    def __init__(
+        self, model: PaperModel, refresh: int | None = None, window: int | None = None
+    ) -> None:
         decoder, embed = model.codec.decoder, model.talker.motion_map
         self.decoder: Decoder = decoder
+        self.refresh = refresh
         self.window = window
         block = decoder.blocks[0]
         self.leak = block.leak
@@ -61,24 +74,34 @@ class Feedback:
         if decoder.output.bias is not None:
             self.bias = self.bias + embed.weight @ decoder.output.bias
 
-    def start(self, clips: int, capacity: int) -> FeedbackState:
-        """The state before the first frame, for at most `capacity` frames."""
-        like = self.kernel_bias
-        buffers = like.new_zeros(2, clips, capacity, len(like))
-        sums = like.new_zeros(2, clips, len(like), dtype=torch.float64)
-        return FeedbackState(buffers[0], buffers[1], sums)
+    def start(self, clips: int, frames: int) -> FeedbackState:
+        """The state before the first of at most `frames` frames."""
+        *layers, _ = self.decoder.transformer.layers
+        like = self.decoder.transformer.input.weight  # (C, C)
+        channels = len(like)
+        seen = frames if self.window is None else min(frames, self.window)
+        return FeedbackState(
+            inputs=like.new_empty(clips, frames, channels),
+            activations=like.new_empty(clips, frames, channels),
+            sums=like.new_zeros(2, clips, channels, dtype=torch.float64),
+            caches=[KeyValueCache.empty(clips, layer.heads, seen, like) for layer in layers],
+            seen=like.new_empty(clips, seen, channels),
+        )
 
     def step(self, codes: Tensor, state: FeedbackState) -> Tensor:
         """Quantised codes of the next frame (B, components * code_width) -> token (B, width)."""
         self._convolve(codes, state)
-        first = 0 if self.window is None else max(0, state.frames - self.window)
-        x = self._normalized(state, first)
-        transformer = self.decoder.transformer
-        x = transformer.embed(x, first)
-        *layers, last = transformer.layers
-        for layer in layers:
-            x = layer(x)
-        return F.linear(last.last(x)[:, 0], self.weight, self.bias)
+        frames, capacity = state.frames, state.seen.shape[1]
+        anew = min(frames, capacity, self.refresh or frames)
+        first = frames - anew
+        *layers, last = self.decoder.transformer.layers
+        x = self.decoder.transformer.embed(self._normalized(state, first), first)
+        for layer, cache in zip(layers, state.caches, strict=True):
+            queries, keys, values = layer.project(x)
+            x = layer.attend(x, queries, *cache.put(keys, values, first))
+        state.seen[:, torch.arange(first, frames, device=x.device) % capacity] = x
+        x = last.last(x[:, -1:], state.seen[:, : min(frames, capacity)])
+        return F.linear(x[:, 0], self.weight, self.bias)
 
     def _convolve(self, codes: Tensor, state: FeedbackState) -> None:
         """Add a frame: it changes the convolution's last outputs, whose right edge was padding."""
@@ -102,9 +125,7 @@ class Feedback:
         """InstanceNorm over all frames so far, of the frames from `first` on: (B, T, C)."""
         frames = state.frames
         recent = state.activations[:, max(0, frames - REACH) : frames].double()
-        mean, square = (
-            state.sums + torch.stack([recent, recent.square()]).sum(2)
-        ) / frames
+        mean, square = (state.sums + torch.stack([recent, recent.square()]).sum(2)) / frames
         scale = (square - mean.square()).clamp(min=0).add(1e-5).rsqrt()
         x = state.activations[:, first:frames]
         return (x - mean[:, None].to(x)) * scale[:, None].to(x)

@@ -18,29 +18,31 @@ from torch import Tensor
 
 from codetalker.errors import OptionError
 from codetalker.model.attention import periodic_encoding
+from codetalker.paper.cache import KeyValueCache
 from codetalker.paper.feedback import Feedback
 from codetalker.paper.model import PaperModel
-from codetalker.paper.talker import Context
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many frames attention looks at; None for all of them, as published.
+    """How many frames are looked at; None for all of them, as published.
 
     Attributes:
-        feedback: of the codec's decoder while it feeds motion back.
-        attention: of the talker's self-attention; and the length of the windows in which the
-            speech encoder and the final decode work.
+        refresh: newest frames that the codec's decoder computes anew when it feeds motion back;
+            older ones keep the keys and values that they last had.
+        attention: frames that attention sees: of the talker's decoder and of the feedback; and
+            the length of the windows in which the speech encoder and the final decode work.
         overlap: frames over which consecutive windows are blended.
     """
 
-    feedback: int | None = None
+    refresh: int | None = None
     attention: int | None = None
     overlap: int = 120
 
 
-MODES = {"exact": Limits(), "fast": Limits(feedback=32, attention=600)}
-"""`fast` attends to the 600 frames that the published code is limited to."""
+MODES = {"exact": Limits(), "fast": Limits(refresh=32, attention=600)}
+"""`fast` attends to the 600 frames that the published code is limited to. Computing 32 frames anew
+costs hardly more than computing one: on a CPU the time goes into reading the weights."""
 
 
 class Prediction(NamedTuple):
@@ -61,7 +63,7 @@ class Predictor:
         self.limits = MODES[mode] if isinstance(mode, str) else mode
         self.model = model
         with torch.inference_mode():
-            self.feedback = Feedback(model, self.limits.feedback)
+            self.feedback = Feedback(model, self.limits.refresh, self.limits.attention)
 
     @torch.inference_mode()
     def predict(
@@ -77,11 +79,14 @@ class Predictor:
             style: (B, S) weights of the styles.
             progress: called with frames done and frames in all.
         """
-        heard = [self._hear(samples[None]) for samples in clips]
+        like = self.model.talker.styles.weight
+        heard = [self._hear(samples[None].to(like)) for samples in clips]
         lengths = [speech.shape[1] for speech in heard]
         frames = max(lengths)
         padded = [F.pad(h, (0, 0, 0, 0, 0, frames - h.shape[1])) for h in heard]
-        features = self._generate(torch.cat(padded), self.model.talker.style(style), progress)
+        features = self._generate(
+            torch.cat(padded), self.model.talker.style(style.to(like)), progress
+        )
         return [self._decode(features[i, :length]) for i, length in enumerate(lengths)]
 
     def _generate(
@@ -153,37 +158,10 @@ class CachedDecoder:
             self.talker.layers, self.caches, self.contexts, strict=True
         ):
             queries, keys, values = layer.self_attention.project(x)
-            seen = cache.extend(keys, values, self.frame)
+            seen = cache.put(keys, values, self.frame)
             x = layer(x, (queries, *seen), bias, context.frame(self.frame))
         self.frame += 1
         return x
-
-
-@dataclass(frozen=True)
-class KeyValueCache:
-    """Keys and values of the last `capacity` frames, in a ring: (B, heads, capacity, C / heads)."""
-
-    keys: Tensor
-    values: Tensor
-
-    @classmethod
-    def empty(cls, clips: int, heads: int, capacity: int, like: Tensor) -> KeyValueCache:
-        shape = (2, clips, heads, capacity, like.shape[-1] // heads)
-        return cls(*like.new_empty(shape))
-
-    def extend(self, keys: Tensor, values: Tensor, frame: int) -> tuple[Tensor, Tensor]:
-        """Add one frame's keys and values (B, heads, 1, C / heads); all that are now there."""
-        capacity = self.keys.shape[2]
-        slot, filled = frame % capacity, min(frame + 1, capacity)
-        self.keys[:, :, slot] = keys[:, :, 0]
-        self.values[:, :, slot] = values[:, :, 0]
-        return self.keys[:, :, :filled], self.values[:, :, :filled]
-
-    def distances(self, frame: int) -> Tensor:
-        """How many frames back each slot lies once `frame` is added: (filled,)."""
-        capacity = self.keys.shape[2]
-        slots = torch.arange(min(frame + 1, capacity), device=self.keys.device)
-        return (frame - slots) % capacity
 
 
 def in_windows(

@@ -93,7 +93,7 @@ def position_tables(config: PaperConfig) -> tuple[dict[str, Tensor], dict[str, T
 
 
 def portable_name(name: str) -> str:
-    """Weight-normed tensors by their old names, `weight_g` and `weight_v`, in any torch's naming."""
+    """Weight-normed tensors by their old names, `weight_g` and `weight_v`, in any torch."""
     return re.sub(
         r"parametrizations\.weight\.original([01])",
         lambda match: "weight_" + "gv"[int(match[1])],

@@ -47,9 +47,9 @@ class SpeechEncoder(nn.Module):
         """(B, L, C) features -> (B, L, H), each seeing the whole clip; masked in training."""
         projected, _ = self.wav2vec2.feature_projection(features)
         if self.training and self.config.mask_time_prob > 0:
-            masked = time_masks(
-                *projected.shape[:2], self.config.mask_time_prob, self.config.mask_time_length
-            ).to(projected.device)
+            clips, frames, _ = projected.shape
+            share, length = self.config.mask_time_prob, self.config.mask_time_length
+            masked = time_masks(clips, frames, share, length).to(projected.device)
             filler = self.wav2vec2.masked_spec_embed.to(projected)
             projected = torch.where(masked[..., None], filler, projected)
         return self.wav2vec2.encoder(projected).last_hidden_state
@@ -72,7 +72,9 @@ class SpeechEncoder(nn.Module):
         try:
             self.wav2vec2.load_state_dict(pretrained.state_dict())
         except RuntimeError as error:
-            raise ModelError(f"{source} is a wav2vec 2.0 of another size than the model's") from error
+            raise ModelError(
+                f"{source} is a wav2vec 2.0 of another size than the model's"
+            ) from error
 
 
 def stretch(features: Tensor, frames: int) -> Tensor:
@@ -111,6 +113,6 @@ def _wav2vec2(config: SpeechConfig) -> Wav2Vec2Model:
         attention_dropout=dropout,
         activation_dropout=dropout,
         feat_proj_dropout=dropout,
-        attn_implementation="eager",
+        attn_implementation="eager",  # pyright: ignore[reportCallIssue]
     )
     return Wav2Vec2Model(theirs)

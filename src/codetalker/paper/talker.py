@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from codetalker.model.attention import distance_bias, periodic_encoding
 from codetalker.paper.config import CodecConfig, SpeechConfig, TalkerConfig
+from codetalker.paper.modules import Modules
 from codetalker.paper.speech import SpeechEncoder, stretch
 
 
@@ -30,7 +31,7 @@ class Talker(nn.Module):
         self.styles = nn.Embedding(len(config.subjects), config.width)
         self.motion_map = nn.Linear(3 * codec.vertices, config.width)
         self.dropout = nn.Dropout(config.dropout)
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.layers = Modules[DecoderLayer](DecoderLayer(config) for _ in range(config.layers))
         self.feature_map = nn.Linear(config.width, codec.frame_code_width, bias=False)
         nn.init.zeros_(self.feature_map.weight)
 
@@ -96,7 +97,7 @@ class DecoderLayer(nn.Module):
         self.cross_attention = CrossAttention(config)
         self.mlp_input = nn.Linear(config.width, config.mlp_width)
         self.mlp_output = nn.Linear(config.mlp_width, config.width)
-        self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in range(3))
+        self.norms = Modules[nn.LayerNorm](nn.LayerNorm(config.width) for _ in range(3))
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(
@@ -135,7 +136,7 @@ class SelfAttention(nn.Module):
 
 
 class Context(NamedTuple):
-    """What cross-attention reads: `keys` and `values`, (B, T, features per frame, heads, C / heads).
+    """What cross-attention reads: keys and values, (B, T, features per frame, heads, C / heads).
 
     With one feature per frame attention has no choice to make: `keys` is None and `values`
     (B, T, C) is the finished output.

@@ -1,0 +1,126 @@
+"""The published model on disk: `config.json`, `model.safetensors`, and a face if there is one.
+
+`config.json` says which format version and family it is, holds the configuration and the size and
+SHA-256 of the weights. `template.ply` is the face at rest that is animated unless the user gives
+another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from codetalker.errors import ModelError, OptionError
+from codetalker.mesh_file import Mesh, read_mesh, write_ply
+from codetalker.new_folder import new_folder
+from codetalker.paper.config import PaperConfig, from_dict, to_dict
+from codetalker.paper.model import PaperModel
+from codetalker.paper.official import portable_name
+
+FORMAT_VERSION = 1
+FAMILY = "paper"
+CONFIG, WEIGHTS, TEMPLATE = "config.json", "model.safetensors", "template.ply"
+_MAX_CONFIG_BYTES = 1 << 20
+
+
+def write_model(
+    folder: Path, config: PaperConfig, tensors: Mapping[str, Tensor], face: Mesh | None = None
+) -> None:
+    """Write a model folder; it appears complete or not at all.
+
+    Args:
+        folder: a new one, or an empty one.
+        tensors: the state of a `PaperModel`; `portable_name`s are kept on disk.
+        face: the face at rest, if there is one.
+
+    Raises:
+        OutputError: the folder has content, or cannot be written.
+    """
+    portable = {portable_name(name): tensor.contiguous() for name, tensor in tensors.items()}
+    with new_folder(folder) as temporary:
+        save_file(portable, temporary / WEIGHTS)
+        content = {
+            "format_version": FORMAT_VERSION,
+            "family": FAMILY,
+            "config": to_dict(config),
+            "weights": _fingerprint(temporary / WEIGHTS),
+        }
+        (temporary / CONFIG).write_text(json.dumps(content, indent=1) + "\n")
+        if face is not None:
+            write_ply(temporary / TEMPLATE, face)
+
+
+def read_model(folder: Path) -> tuple[PaperModel, Mesh | None]:
+    """Read a model folder: the model in evaluation, and the face at rest if there is one.
+
+    Raises:
+        ModelError: the folder is missing, damaged, or of another family or version.
+    """
+    config, fingerprint = _read_description(folder)
+    path = folder / WEIGHTS
+    try:
+        if _fingerprint(path) != fingerprint:
+            raise ModelError(f"{path} is not the file that {CONFIG} describes; import it again")
+        stored = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); import it again") from error
+    with torch.device("meta"):
+        model = PaperModel(config)
+    names = {portable_name(name): name for name in model.state_dict()}
+    ours = {names.get(name, name): tensor for name, tensor in stored.items()}
+    try:
+        model.load_state_dict(ours, assign=True)
+    except RuntimeError as error:
+        raise ModelError(f"{path} does not fit {CONFIG}; import it again") from error
+    face = read_mesh(folder / TEMPLATE) if (folder / TEMPLATE).exists() else None
+    return model.eval().requires_grad_(False), face
+
+
+def read_config(folder: Path) -> PaperConfig:
+    """The configuration of a model folder.
+
+    Raises:
+        ModelError: the folder is missing, damaged, or of another family or version.
+    """
+    return _read_description(folder)[0]
+
+
+def _read_description(folder: Path) -> tuple[PaperConfig, dict[str, Any]]:
+    """The configuration, and the fingerprint of the weights."""
+    path = folder / CONFIG
+    try:
+        if path.stat().st_size > _MAX_CONFIG_BYTES:
+            raise ModelError(f"{path} is too large for a configuration")
+        content = json.loads(path.read_text())
+        family, version = content["family"], content["format_version"]
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{folder} has no {CONFIG}; make a model folder with: codetalker import-official"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is no model's configuration ({error})") from error
+    if family != FAMILY:
+        raise ModelError(f"{folder} holds a model of family {family!r}, not {FAMILY!r}")
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} has format version {version}, this program reads {FORMAT_VERSION}; "
+            "import the checkpoints again"
+        )
+    try:
+        return from_dict(content["config"]), dict(content["weights"])
+    except (OptionError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} is malformed: {error}; import it again") from error
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}

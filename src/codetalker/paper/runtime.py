@@ -1,0 +1,213 @@
+"""The published model through the same door as the bundled one: speech in, vertex motion out.
+
+In the flow **speech -> features -> codes -> motion** -> mesh -> file, all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from codetalker.audio import SAMPLE_RATE, Waveform
+from codetalker.errors import AudioError, ModelError, OptionError, StyleError
+from codetalker.mesh_file import Mesh, read_mesh
+from codetalker.motion import check_fps
+from codetalker.paper.config import PaperConfig, nearest
+from codetalker.paper.folder import read_model
+from codetalker.paper.inference import Predictor
+from codetalker.paper.model import PaperModel
+from codetalker.vertex_motion import VertexMotion
+
+Precision = Literal["float32", "bfloat16", "float16"]
+Speech = str | os.PathLike[str] | Waveform | tuple[ArrayLike, float]
+"""A file, a waveform, or samples with their rate in Hz."""
+Face = str | os.PathLike[str] | Mesh | ArrayLike
+"""A mesh or its file, or (V, 3) vertices."""
+Progress = Callable[[float, float], None]
+"""Told how many seconds are done, and of how many."""
+
+
+class PaperTalker:
+    """A published model that is ready to speak.
+
+    Args:
+        model: in evaluation, on its device.
+        face: the face to animate where the user gives none.
+    """
+
+    def __init__(self, model: PaperModel, face: Mesh | None = None) -> None:
+        self.model = model
+        self.face = face
+        self._predictor = lru_cache(maxsize=None)(lambda mode: Predictor(model, mode))
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        device: str = "cpu",
+        precision: Precision = "float32",
+        compile: bool = False,
+    ) -> PaperTalker:
+        """Load a folder that `codetalker import-official` or training has made.
+
+        Args:
+            device: where it runs, as torch names it: `cpu`, `cuda`.
+            precision: of all weights but the codebook. The published numbers need float32.
+            compile: let torch.compile fuse the layers; worth its minute on a GPU only.
+
+        Raises:
+            ModelError: the folder is missing, damaged, or holds another model.
+        """
+        model, face = read_model(Path(folder))
+        model.to(device=device, dtype=getattr(torch, precision))
+        model.codec.quantizer.float()
+        if compile:
+            for layer in (*model.talker.layers, *model.codec.decoder.transformer.layers):
+                layer.compile(dynamic=True)
+        return cls(model, face)
+
+    @property
+    def config(self) -> PaperConfig:
+        """What the model is."""
+        return self.model.config
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Speaking styles: the subjects that the model was trained on."""
+        return self.config.talker.subjects
+
+    @property
+    def fps(self) -> float:
+        """The model's own frames per second."""
+        return self.config.talker.fps
+
+    def animate(
+        self,
+        audio: Speech,
+        style: str | Mapping[str, float] | None = None,
+        seed: int = 0,
+        strength: float = 1.0,
+        fps: float | None = None,
+        progress: Progress | None = None,
+        *,
+        template: Face | None = None,
+        mode: str = "exact",
+    ) -> VertexMotion:
+        """Let a face say the speech.
+
+        Args:
+            audio: a sound or video file, a waveform, or (samples, rate).
+            style: a subject's name, or a blend: `A:0.3,B:0.7` or a mapping.
+            seed: taken for the sake of other models; this one draws nothing at random.
+            strength: scale of the motion, 1 as trained.
+            fps: frames per second of the result; the model's own if None.
+            progress: called with seconds done and seconds in all.
+            template: the face to animate, of the model's topology and unit.
+            mode: `exact` for the published output; `fast` for long speech.
+
+        Raises:
+            AudioError: the sound cannot be read, or is too short for a frame.
+            StyleError: there is no such style.
+            ModelError: the model has no face of its own and none is given.
+            RigError, OptionError: face, rate or mode cannot be used.
+        """
+        if fps is not None:
+            check_fps(fps)
+        face = self._face(template)
+        weights = self._style_weights(style)
+        speech = _waveform(audio)
+        samples = self._normalized(speech)
+        report = None if progress is None else lambda i, _: progress(i / self.fps, speech.duration)
+        predicted = self._predictor(mode).predict([samples], weights[None], report)[0]
+        offsets = predicted.motion.float().cpu().numpy().reshape(-1, *face.vertices.shape)
+        vertices = face.vertices + np.float32(strength) * offsets
+        motion = VertexMotion(vertices, face.vertices, self.fps, face.triangles, speech)
+        return motion if fps is None else motion.resample(fps)
+
+    def _normalized(self, speech: Waveform) -> torch.Tensor:
+        config = self.config
+        if not config.talker.frames(config.speech.features(len(speech.samples))):
+            raise AudioError(
+                f"{1000 * speech.duration:.0f} ms of sound are too short; this model needs at "
+                f"least {1000 * _shortest(config) / SAMPLE_RATE:.0f} ms"
+            )
+        samples = torch.from_numpy(np.ascontiguousarray(speech.samples))
+        return self.model.talker.speech.normalize(samples)
+
+    def _face(self, template: Face | None) -> Mesh:
+        if template is None and self.face is None:
+            raise ModelError(
+                "the model has no face of its own; give a template, a .ply or .obj mesh of "
+                f"{self.config.codec.vertices} vertices"
+            )
+        mesh = self.face if template is None else _mesh(template)
+        assert mesh is not None
+        if mesh.vertices.shape != (self.config.codec.vertices, 3):
+            raise OptionError(
+                f"the template has vertices of shape {mesh.vertices.shape}, the model animates "
+                f"{(self.config.codec.vertices, 3)}; give a face of its topology"
+            )
+        if mesh.triangles is None and self.face is not None:
+            return Mesh(mesh.vertices, self.face.triangles)
+        return mesh
+
+    def _style_weights(self, style: str | Mapping[str, float] | None) -> torch.Tensor:
+        """(S,) weights that sum to 1."""
+        blend = _blend(style or self.config.talker.default_subject)
+        weights = torch.zeros(len(self.styles))
+        for name, share in blend.items():
+            if name not in self.styles:
+                raise StyleError(f"there is no style {name!r}{nearest(name, self.styles)}")
+            weights[self.styles.index(name)] = share
+        if not (weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0):
+            raise StyleError(f"the style {style!r} needs shares of 0 or more, not all 0")
+        return weights / weights.sum()
+
+
+def _blend(style: str | Mapping[str, float]) -> dict[str, float]:
+    """`A` or `A:0.3,B:0.7` -> name -> share."""
+    if not isinstance(style, str):
+        return dict(style)
+    blend = {}
+    for part in style.split(","):
+        name, colon, share = part.strip().partition(":")
+        try:
+            blend[name] = float(share) if colon else 1.0
+        except ValueError:
+            raise StyleError(
+                f"the share {share!r} in style {style!r} is no number; write A:0.3,B:0.7"
+            ) from None
+    return blend
+
+
+def _waveform(audio: Speech) -> Waveform:
+    if isinstance(audio, Waveform):
+        return audio.resampled(SAMPLE_RATE)
+    if isinstance(audio, tuple):
+        return Waveform.of(*audio)
+    return Waveform.load(audio)
+
+
+def _mesh(template: Face) -> Mesh:
+    if isinstance(template, Mesh):
+        return template
+    if isinstance(template, str | os.PathLike):
+        return read_mesh(template)
+    vertices: NDArray[np.float32] = np.asarray(template, np.float32)
+    return Mesh(vertices)
+
+
+def _shortest(config: PaperConfig) -> int:
+    """Samples that give one frame."""
+    samples = 1
+    while not config.talker.frames(config.speech.features(samples)):
+        samples += 1
+    return samples

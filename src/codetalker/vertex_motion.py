@@ -1,0 +1,262 @@
+"""VertexMotion: a face whose every vertex moves, as the published models make it.
+
+In the flow speech -> features -> codes -> **motion -> mesh -> file**. Frame 0 is at audio sample 0.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codetalker.curves import frame_count, resample_curves
+from codetalker.errors import MotionError, OutputError
+from codetalker.export import Progress, replacing
+from codetalker.mesh_file import Mesh, write_obj, write_ply
+from codetalker.motion import Motion, check_fps
+from codetalker.new_folder import new_folder
+from codetalker.rig import Rig
+
+if TYPE_CHECKING:
+    from codetalker.audio import Waveform
+
+FORMAT_VERSION = 1
+_MAX_BYTES = 64 << 30  # of unpacked arrays: five hours of the largest published face
+SHAPES = 128
+"""Shapes at most into which `as_shapes` takes a motion apart."""
+TOLERANCE = 5e-4
+"""Error of the shapes at any vertex in any frame, over the face's size, at which they suffice."""
+_BASIS_FRAMES = 1000  # the shapes are found from that many frames at most, evenly spread
+
+
+@dataclass(frozen=True, eq=False)
+class VertexMotion:
+    """Vertices per frame.
+
+    Attributes:
+        vertices: (T, V, 3) float32, in the template's unit.
+        template: (V, 3) float32, the face at rest.
+        triangles: (F, 3) int32, or None where only the vertices are known.
+        fps: frames per second.
+        audio: the speech that the motion belongs to, for formats that carry sound; or None.
+
+    Raises:
+        MotionError: shapes and rate do not belong together, or a vertex is not finite.
+    """
+
+    vertices: NDArray[np.float32]
+    template: NDArray[np.float32]
+    fps: float
+    triangles: NDArray[np.int32] | None = None
+    audio: Waveform | None = None
+
+    def __post_init__(self) -> None:
+        vertices, template = self.vertices, self.template
+        if template.ndim != 2 or template.shape[1] != 3 or vertices.shape[1:] != template.shape:
+            raise MotionError(
+                f"vertices of shape {vertices.shape} do not fit a template of shape "
+                f"{template.shape}; pass (T, V, 3) and (V, 3)"
+            )
+        if not (np.isfinite(self.fps) and self.fps > 0):
+            raise MotionError(f"a motion of {self.fps} frames per second; pass a positive rate")
+        if not (np.isfinite(vertices).all() and np.isfinite(template).all()):
+            raise MotionError("the vertices hold NaN or infinite values; remove them first")
+
+    def __len__(self) -> int:
+        """Frames."""
+        return len(self.vertices)
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the frames cover, T / fps."""
+        return len(self) / self.fps
+
+    def resample(self, fps: float) -> VertexMotion:
+        """The same motion at another rate: low-passed when slower, smooth in between when faster.
+
+        Raises:
+            OptionError: fps is not above 0 and at most 240.
+        """
+        check_fps(fps)
+        if fps == self.fps or not len(self):
+            return replace(self, fps=fps)
+        count = frame_count(self.duration, fps)
+        curves = resample_curves(self.vertices.reshape(len(self), -1), self.fps, fps, count)
+        return replace(self, vertices=curves.reshape(count, -1, 3), fps=fps)
+
+    def as_shapes(self, limit: int = SHAPES, tolerance: float = TOLERANCE) -> Shapes:
+        """Take the motion apart into principal shapes with weights over time.
+
+        As many shapes as keep every vertex of every frame within `tolerance` of the face's size
+        (the diagonal of its bounding box), and at most `limit`.
+
+        Raises:
+            MotionError: the triangles are unknown.
+        """
+        if self.triangles is None:
+            raise MotionError("the face has no triangles; give a template mesh that has some")
+        offsets = (self.vertices - self.template).reshape(len(self), -1)
+        basis = _principal_axes(offsets, limit)
+        weights = offsets @ basis.T
+        size = float(np.linalg.norm(np.ptp(self.template, axis=0)))
+        count, rest = 0, offsets.copy()
+        error = _largest_distance(rest)
+        while count < len(basis) and error > tolerance * size:
+            rest -= weights[:, count, None] * basis[count]
+            count += 1
+            error = _largest_distance(rest)
+        reach = np.abs(weights[:, :count]).max(axis=0, initial=0)
+        reach[reach == 0] = 1
+        names = tuple(f"shape_{i + 1:03d}" for i in range(count))
+        rig = Rig(
+            name=f"face ({count} shapes, error at most {error / size:.1e} of its size)",
+            template=self.template,
+            triangles=self.triangles,
+            blendshape_names=names,
+            blendshapes=(basis[:count] * reach[:, None]).reshape(count, -1, 3),
+            regions={},
+            lip_gap=np.empty((2, 0), np.int32),
+            landmarks=np.empty(0, np.int32),
+        )
+        return Shapes(rig, Motion(weights[:, :count] / reach, names, self.fps, self.audio), error)
+
+    def save(
+        self, path: str | os.PathLike[str], progress: Progress | None = None, **options: Any
+    ) -> Path:
+        """Write in the format of the suffix, and say where.
+
+        `.npz` all arrays; `.glb` and `.mp4` the motion as `as_shapes` gives it; `.obj` and `.ply`
+        a mesh for every frame, in a new folder named as the path without its suffix.
+
+        Raises:
+            OutputError: the suffix is unknown, or nothing can be written there.
+            MotionError: the format needs triangles, and they are unknown.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in WRITERS:
+            near = difflib.get_close_matches(suffix, WRITERS, n=1)
+            hint = f"did you mean {near[0]}? Known" if near else "choose one of"
+            raise OutputError(
+                f"{path}: no format of vertex motion has the suffix {path.suffix!r}; {hint}: "
+                + ", ".join(WRITERS)
+            )
+        return WRITERS[suffix](path, self, progress, **options)
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> VertexMotion:
+        """Read the `.npz` file that `save` writes; it carries no sound.
+
+        Raises:
+            MotionError: there is no such file, or it is none of these.
+        """
+        path = Path(path)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            if size > _MAX_BYTES:
+                raise MotionError(f"{path} unpacks to {size >> 30} GiB; split the motion")
+            with np.load(path, allow_pickle=False) as arrays:
+                if int(arrays["format_version"]) > FORMAT_VERSION:
+                    raise MotionError(f"{path} is of a newer version; upgrade codetalker-face")
+                return VertexMotion(
+                    vertices=arrays["vertices"].astype(np.float32),
+                    template=arrays["template"].astype(np.float32),
+                    fps=float(arrays["fps"]),
+                    triangles=arrays["triangles"] if "triangles" in arrays.files else None,
+                )
+        except FileNotFoundError:
+            raise MotionError(f"{path} does not exist; check the spelling of the path") from None
+        except KeyError as error:
+            raise MotionError(
+                f"{path} is no vertex motion: {error.args[0]}; save it again"
+            ) from None
+        except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            raise MotionError(
+                f"{path} is no readable motion file ({error}); save it again"
+            ) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """A motion taken apart: a `rig` of principal shapes, its `motion`, and `error`, the distance
+    that a vertex is off at most, in the template's unit."""
+
+    rig: Rig
+    motion: Motion
+    error: float
+
+
+def _principal_axes(offsets: NDArray[np.float32], limit: int) -> NDArray[np.float32]:
+    """(T, N) offsets -> (K, N) orthonormal axes, most important first (not centred: 0 is rest)."""
+    picked = offsets[:: -(-len(offsets) // _BASIS_FRAMES)].astype(np.float64)
+    values, vectors = np.linalg.eigh(picked @ picked.T)
+    keep = np.flatnonzero(values > 1e-10 * values[-1])[::-1][:limit] if len(values) else []
+    return (vectors[:, keep].T / np.sqrt(values[keep])[:, None] @ picked).astype(np.float32)
+
+
+def _largest_distance(offsets: NDArray[np.float32]) -> float:
+    return float(np.sqrt(np.square(offsets.reshape(-1, 3)).sum(axis=1).max(initial=0)))
+
+
+def _write_npz(path: Path, motion: VertexMotion, progress: Progress | None) -> Path:
+    arrays: dict[str, Any] = {
+        "vertices": motion.vertices,
+        "template": motion.template,
+        "fps": np.float64(motion.fps),
+        "format_version": np.int32(FORMAT_VERSION),
+    }
+    if motion.triangles is not None:
+        arrays["triangles"] = motion.triangles
+    with replacing(path) as temporary:
+        np.savez(temporary, **arrays)  # not compressed: float noise would hardly shrink
+    return path
+
+
+def _write_glb(path: Path, motion: VertexMotion, progress: Progress | None) -> Path:
+    from codetalker.export.glb import write_glb
+
+    shapes = motion.as_shapes()
+    with replacing(path) as temporary:
+        write_glb(temporary, shapes.motion, rig=shapes.rig)
+    return path
+
+
+def _write_mp4(
+    path: Path, motion: VertexMotion, progress: Progress | None, *, size: int = 512
+) -> Path:
+    from codetalker.export.mp4 import write_mp4
+
+    shapes = motion.as_shapes()
+    with replacing(path) as temporary:
+        write_mp4(temporary, shapes.motion, rig=shapes.rig, size=size, progress=progress)
+    return path
+
+
+def _write_sequence(path: Path, motion: VertexMotion, progress: Progress | None) -> Path:
+    folder = path.with_suffix("")
+    write = {".obj": write_obj, ".ply": write_ply}[path.suffix.lower()]
+    with new_folder(folder) as temporary:
+        for i, vertices in enumerate(motion.vertices):
+            name = f"{folder.name}_{i:05d}{path.suffix.lower()}"
+            write(temporary / name, Mesh(vertices, motion.triangles))
+            if progress is not None:
+                progress(i + 1, len(motion))
+    return folder
+
+
+WRITERS: dict[str, Callable[..., Path]] = {
+    ".npz": _write_npz,
+    ".glb": _write_glb,
+    ".mp4": _write_mp4,
+    ".obj": _write_sequence,
+    ".ply": _write_sequence,
+}
+"""What can be written, by suffix."""
