@@ -34,11 +34,11 @@ def write_silent_film(path: Path) -> Path:
     return path
 
 
-def write_8_bit_silence(path: Path, seconds: int) -> Path:
+def write_8_bit_silence(path: Path, seconds: int, rate: int = 8000) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(1)
-        file.setframerate(8000)
+        file.setframerate(rate)
         for _ in range(seconds):
             file.writeframes(b"\x80" * 8000)
     return path
@@ -209,6 +209,10 @@ BAD_FILES = {
     "header only": (
         lambda folder: write_8_bit_silence(folder / "a.wav", 0),
         "holds no sound samples",
+    ),
+    "absurd rate": (
+        lambda folder: write_8_bit_silence(folder / "a.wav", 1, 2_000_000_000),
+        "sample rate 2000000000 is no",
     ),
     "silent film": (lambda folder: write_silent_film(folder / "a.mp4"), "has no sound track"),
     "NaN": (lambda folder: not_finite(folder, np.nan), "NaN or infinite"),

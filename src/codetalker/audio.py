@@ -53,7 +53,7 @@ class Waveform:
         for mono, rate in _decode(path):
             if resampler is None or resampler.rate != rate:
                 data += resampler.finish().tobytes() if resampler else b""
-                resampler = StreamResampler(rate)
+                resampler = StreamResampler(_checked_rate(rate, f"{path}: "))
             _check_samples(mono, str(path))
             data += resampler.feed(mono).tobytes()
             if len(data) > 4 * SAMPLE_RATE * _MAX_SECONDS:
@@ -115,9 +115,11 @@ def as_mono(samples: ArrayLike) -> NDArray[np.float32]:
     return mono
 
 
-def _checked_rate(rate: float) -> int:
+def _checked_rate(rate: float, where: str = "") -> int:
     if not _LOWEST_RATE <= rate <= _HIGHEST_RATE or rate != int(rate):
-        raise AudioError(f"sample rate {rate} is not a whole number of Hz from 1000 to 1000000")
+        raise AudioError(
+            f"{where}sample rate {rate} is no whole number of Hz from 1000 to 1000000; correct it"
+        )
     return int(rate)
 
 
