@@ -58,11 +58,13 @@ def paint_lashes(canvas: Canvas, colours: NDArray, centres: NDArray) -> None:
     away = place - centre
     upper = away[:, 1] > np.interp(np.abs(away[:, 0]), [0, 0.02], [0.001, -0.001])
     reach = np.linalg.norm(away, axis=1)
-    tip = np.clip((reach - 0.0150) / 0.0050, 0, 1)
+    outwards = away[:, 0] * np.sign(place[:, 0])
+    root = 0.0164 + 0.6 * np.maximum(outwards - 0.010, 0)  # where the strip leaves the lid
+    tip = np.clip((reach - root) / 0.0042, 0, 1)
     along = np.arctan2(away[:, 0], away[:, 2])
     strand = 0.5 + 0.5 * np.cos(along * 150 + 3 * noise(place, 0.004, 31))
-    opacity = (1 - smoothstep(0.35, 1.0, tip)) * (0.35 + 0.65 * strand)
-    colours[lash, 3] = opacity * np.where(upper, 0.95, 0.10)
+    opacity = (1 - smoothstep(0.3, 1.0, tip)) * (0.45 + 0.55 * strand)
+    colours[lash, 3] = opacity * np.where(upper, 0.95, 0.16)
 
 
 def paint_teeth(canvas: Canvas, colours: NDArray) -> None:
@@ -75,7 +77,10 @@ def paint_teeth(canvas: Canvas, colours: NDArray) -> None:
         (upper, _UPPER_TEETH_MM, _UPPER_GUM_Y),
         (~upper, _LOWER_TEETH_MM, _LOWER_GUM_Y),
     ):
-        colour[row] = _tooth_row(place[row], colour[row], np.array(widths) / 1000, gum_y, row is upper)
+        shade = 1.12 if row is upper else 0.88  # lamps are above, the lower lip is in the way
+        colour[row] = shade * _tooth_row(
+            place[row], colour[row], np.array(widths) / 1000, gum_y, row is upper
+        )
     colour *= (0.12 + 0.88 * smoothstep(0.095, 0.131, place[:, 2]))[:, None]
     colours[teeth, :3] = colour
 
@@ -115,7 +120,10 @@ def paint_mouth(canvas: Canvas, colours: NDArray) -> None:
         if name == "tongue":
             furrow = np.exp(-((place[:, 0] / 0.0022) ** 2))
             colour *= 1 - 0.22 * furrow[:, None] * (canvas.normal[which, 1:2] > 0.2)
-        front = smoothstep(0.070, 0.126, place[:, 2])
-        light = 0.06 + 0.94 * front * smoothstep(0.0, 0.5, canvas.openness[which])
+        deep, front = (0.072, 0.121) if name == "tongue" else (0.070, 0.126)
+        reached = smoothstep(0.0, 0.5, canvas.openness[which])
+        if name == "tongue":  # it leaves the mouth, so most of its light is the renderer's affair
+            reached = 0.6 + 0.4 * reached
+        light = 0.06 + 0.94 * smoothstep(deep, front, place[:, 2]) * reached
         colour *= light[:, None]
         colours[which, :3] = colour

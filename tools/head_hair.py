@@ -77,4 +77,4 @@ def _brow_hair(curve: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArr
     length = np.interp(t, [0, 0.3, 0.8, 1], [0.0055, 0.0085, 0.0075, 0.0050]) * rng.uniform(0.8, 1.15)
     root = centre + np.array([0, level * height, 0])
     root[2] += 0.001
-    return root, root + length * direction, 0.00032, rng.uniform(0.35, 0.75)
+    return root, root + length * direction, 0.00045, rng.uniform(0.25, 0.60)

@@ -20,12 +20,14 @@ class Camera:
         extent: metres that the picture's height spans at the target.
         distance: metres from the target.
         yaw: radians; positive shows more of the subject's left side.
+        fades: the picture fades out at the bottom, where the mesh is cut off.
     """
 
     target: tuple[float, float, float]
     extent: float
     distance: float = 0.9
     yaw: float = 0.0
+    fades: bool = False
 
     @classmethod
     def around(cls, vertices: NDArray[np.float32]) -> Camera:
@@ -42,7 +44,7 @@ class Camera:
         height = top - chin
         depth = float(vertices[landmarks[27:36], 2].mean())
         extent = 1.23 * height
-        return cls((0.0, top + 0.10 * height - extent / 2, depth / 2), extent, 3.1 * extent)
+        return cls((0.0, top + 0.10 * height - extent / 2, depth / 2), extent, 3.1 * extent, fades=True)
 
     def project(self, vertices: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """(V, 3) metres -> (V, 3) float32: x right and y down in samples of a size x size picture,
@@ -51,7 +53,8 @@ class Camera:
         nearness = np.float32(self.distance) / (np.float32(self.distance) - seen[:, 2])
         scale = nearness * np.float32(size / self.extent)
         middle = np.float32(size / 2)
-        return np.stack([middle + seen[:, 0] * scale, middle - seen[:, 1] * scale, -nearness], 1)
+        x, y = middle + seen[:, 0] * scale, middle - seen[:, 1] * scale
+        return np.stack([x, y, -nearness], axis=1).astype(np.float32, copy=False)
 
     def turn(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(V, 3) directions of the rig -> of the camera: x right, y up, z towards the camera."""

@@ -1,4 +1,4 @@
-"""What colour a surface has at each sample, in linear light: from a texture or from its vertices."""
+"""What colour a surface has at each sample, in linear light: from a texture or its vertices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ class Colouring(Protocol):
     """The colour of a mesh's surface."""
 
     def at(self, fragments: Fragments, triangles: NDArray[np.intp]) -> list[NDArray[np.float32]]:
-        """Linear red, green, blue and opacity at the samples of the triangles, each (M,)."""
+        """Linear red, green and blue at the samples of the triangles, each (M,)."""
+        ...
+
+    def opacity(self, fragments: Fragments, triangles: NDArray[np.intp]) -> NDArray[np.float32]:
+        """(M,) 0 (glass) to 1 (solid) at the samples of the triangles."""
         ...
 
 
@@ -31,17 +35,28 @@ class Textured:
         self._height, self._width = picture.shape[:2]
         planes = picture.reshape(-1, 4).T
         self._planes = [_LINEAR.take(plane) for plane in planes[:3]]
-        self._planes.append(planes[3].astype(np.float32) / 255)
-        self._corners = surface.uv[surface.uv_triangles]
+        self._alpha = planes[3].astype(np.float32) / 255
+        self._corners = surface.uv[surface.uv_triangles] * np.array(
+            [self._width, self._height], np.float32
+        )
 
     def at(self, fragments: Fragments, triangles: NDArray[np.intp]) -> list[NDArray[np.float32]]:
+        """Linear red, green and blue at the samples of the triangles, each (M,)."""
+        texel = self._texel(fragments, triangles)
+        return [plane.take(texel, mode="clip") for plane in self._planes]
+
+    def opacity(
+        self, fragments: Fragments, triangles: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """(M,) 0..1 at the samples of the triangles."""
+        return self._alpha.take(self._texel(fragments, triangles), mode="clip")
+
+    def _texel(self, fragments: Fragments, triangles: NDArray[np.intp]) -> NDArray[np.intp]:
         corners = self._corners[triangles]
-        u = fragments.interpolate(corners[:, :, 0] * self._width)
-        v = fragments.interpolate(corners[:, :, 1] * self._height)
-        texel = np.clip(v, 0, self._height - 1).astype(np.intp)
+        texel = fragments.interpolate(corners[:, :, 1]).astype(np.intp)
         texel *= self._width
-        texel += np.clip(u, 0, self._width - 1).astype(np.intp)
-        return [plane.take(texel) for plane in self._planes]
+        texel += fragments.interpolate(corners[:, :, 0]).astype(np.intp)
+        return texel
 
 
 class VertexColours:
@@ -51,9 +66,15 @@ class VertexColours:
         self._corners = linear_from_srgb(colours).astype(np.float32)[triangles]
 
     def at(self, fragments: Fragments, triangles: NDArray[np.intp]) -> list[NDArray[np.float32]]:
+        """Linear red, green and blue at the samples of the triangles, each (M,)."""
         corners = self._corners[triangles]
-        planes = [fragments.interpolate(corners[:, :, c]) for c in range(3)]
-        return [*planes, np.ones_like(planes[0])]
+        return [fragments.interpolate(corners[:, :, c]) for c in range(3)]
+
+    def opacity(
+        self, fragments: Fragments, triangles: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """(M,) ones."""
+        return np.ones(len(fragments.sample), np.float32)
 
 
 def linear_from_srgb(value: NDArray[np.floating]) -> NDArray[np.floating]:

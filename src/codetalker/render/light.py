@@ -53,19 +53,18 @@ class LightTable:
     def cell(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.intp]:
         """Table entries for normals whose x and y are given, each (M,) within -1..1."""
         half = np.float32(_SIDE / 2)
-        column = np.clip(x * half + half, 0, _SIDE - 1).astype(np.intp)
-        row = np.clip(y * half + half, 0, _SIDE - 1).astype(np.intp)
+        row = (y * half + half).astype(np.intp)
         row *= _SIDE
-        row += column
+        row += (x * half + half).astype(np.intp)
         return row
 
     def diffuse(self, cell: NDArray[np.intp]) -> list[NDArray[np.float32]]:
         """Red, green and blue light that a white surface scatters, each (M,)."""
-        return [plane.take(cell) for plane in self._diffuse]
+        return [plane.take(cell, mode="clip") for plane in self._diffuse]
 
     def gloss(self, cell: NDArray[np.intp], kind: NDArray[np.intp]) -> NDArray[np.float32]:
         """(M,) white light that surfaces of the `kind`-th roughness mirror."""
-        return self._gloss.take(cell + kind * _SIDE**2)
+        return self._gloss.take(cell + kind * _SIDE**2, mode="clip")
 
 
 def _diffuse(normals: NDArray[np.float32], lamps: tuple[Lamp, ...]) -> NDArray[np.float32]:
