@@ -1,0 +1,143 @@
+"""Trained torch modules -> the bundle folder that the run time loads.
+
+In the flow **speech -> features -> codes -> motion**: `speech.onnx` is the first arrow,
+`talker.onnx` the others, a frame at a time with its state as inputs and outputs. Weights are stored
+in half precision and computed in single.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from codetalker.bundle import FORMAT_VERSION, Bundle, write_bundle
+from codetalker.model.codec import Codec
+from codetalker.model.generator import Generator
+from codetalker.model.talker import SpeechAdapter, Talker
+from codetalker.model.whisper import WhisperEncoder
+from codetalker.rig import Rig
+from codetalker.windows import SpeechWindows
+
+OPSET = 18
+
+
+class SpeechGraph(nn.Module):
+    """(1, samples) window -> (frames_per_hop, width): what the talker hears in each motion frame."""
+
+    def __init__(self, encoder: WhisperEncoder, adapter: SpeechAdapter, kept: int) -> None:
+        super().__init__()
+        self.encoder, self.adapter, self.kept = encoder, adapter, kept
+
+    def forward(self, samples: Tensor) -> Tensor:
+        return self.adapter(self.encoder(samples, self.kept))[0]
+
+
+def export_bundle(
+    folder: Path,
+    encoder: WhisperEncoder,
+    talker: Talker,
+    codec: Codec,
+    rig: Rig,
+    styles: dict[str, int],
+    default_style: str,
+    temperature: tuple[float, ...],
+    windows: SpeechWindows = SpeechWindows(),
+    notes: dict[str, str] | None = None,
+) -> Bundle:
+    """Write the bundle folder; weights are rounded to half precision in place, so that the torch
+    modules and the bundle stay the same model.
+
+    Args:
+        styles: name -> row of the talker's style table.
+        temperature: per part of the codec, 0 queries the nearest code, 1 samples.
+        notes: what the model card should know: data, figures.
+    """
+    for module in (encoder, talker, codec):
+        round_to_half(module.eval())
+    generator = Generator(talker, codec)
+    state = generator.start()
+    width = talker.config.width
+    noise = torch.zeros(1, codec.config.heads, codec.config.codes)
+    graphs = {
+        "speech.onnx": _graph(
+            SpeechGraph(encoder, talker.adapter, windows.kept),
+            (torch.zeros(1, windows.samples),),
+            ["samples"],
+            ["speech"],
+        ),
+        "talker.onnx": _graph(
+            generator,
+            (torch.zeros(1, width), torch.zeros(1, width), noise, *state),
+            ["speech", "style", "noise", "cache", "context", "motion", "position"],
+            ["motion_out", "codes", "cache_out", "context_out"],
+        ),
+    }
+    parts = codec.config.parts
+    config = {
+        "format_version": FORMAT_VERSION,
+        "family": "default",
+        "rig": rig.name,
+        "blendshapes": list(rig.blendshape_names),
+        "windows": asdict(windows),
+        "styles": list(styles),
+        "default_style": default_style,
+        "state": {name: list(value.shape) for name, value in state._asdict().items()},
+        "temperature": [
+            t for part, t in zip(parts, temperature, strict=True) for _ in range(part.heads)
+        ],
+        "articulation": sorted(parts[0].channels),
+        "notes": notes or {},
+    }
+    arrays = {
+        "styles.npy": talker.style.weight.detach().numpy()[list(styles.values())],
+        "codebook.npy": codec.quantizer.embedding.weight.detach().numpy(),
+    }
+    return write_bundle(folder, config, graphs, arrays)
+
+
+def round_to_half(module: nn.Module) -> None:
+    """Round the matrices to what half precision holds; vectors stay as they are."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half().float())
+
+
+def _graph(
+    module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str]
+) -> bytes:
+    """Trace to ONNX with half-precision initialisers."""
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        path = Path(folder) / "graph.onnx"
+        torch.onnx.export(
+            module.eval(), inputs, str(path), input_names=names, output_names=outputs,
+            opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+        model = onnx.load(path)
+    _halve(model)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _halve(model: onnx.ModelProto) -> None:
+    """Store large float initialisers as float16 with a cast, which the run time folds on load."""
+    casts = []
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.ndim < 2 or values.size < 1024:
+            continue
+        half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            continue  # a constant that half precision would change, such as the Fourier basis
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    for i, cast in enumerate(casts):
+        model.graph.node.insert(i, cast)

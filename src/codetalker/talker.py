@@ -1,0 +1,318 @@
+"""The run time: speech -> features -> codes -> motion, on numpy and ONNX Runtime.
+
+`Live` is the one path: it takes sound as it comes and gives each motion frame as soon as its
+look-ahead has been heard. `Talker.animate` feeds it a whole recording.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from os import PathLike, cpu_count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import ArrayLike, NDArray
+
+from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono
+from codetalker.bundle import Bundle, find_model, load_bundle, read_config
+from codetalker.errors import AudioError, ModelError, OptionError, StyleError
+from codetalker.motion import Motion, check_fps
+
+Progress = Callable[[float, float], None]
+"""Gets the seconds of audio done and the seconds in all."""
+
+FEED_SECONDS = 4.0
+"""How much of a recording `animate` feeds at once, for the progress bar's sake."""
+
+
+def load(model: str | PathLike[str] | None = None) -> Any:
+    """A talker: the bundled one, or that of a model folder.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    folder = find_model(None if model is None else Path(model))
+    family = read_config(folder).get("family")
+    if family == "default":
+        return Talker(load_bundle(folder))
+    if family == "paper":
+        from codetalker.paper.runtime import load_paper_talker
+
+        return load_paper_talker(folder)
+    raise ModelError(f"{folder / 'config.json'} names the unknown family {family!r}")
+
+
+@dataclass
+class TalkerState:
+    """All that one moment of a stream leaves to the next; plain data, so it can be saved.
+
+    Attributes:
+        cache, context, motion, position: the state of `talker.onnx`; see `codetalker.bundle`.
+        pending: (N,) float32, the samples from the start of the next window on.
+        received: samples at 16 kHz so far.
+        seed: of the noise that samples codes; frame i's noise depends on (seed, i) alone.
+    """
+
+    cache: NDArray[np.float32]
+    context: NDArray[np.float32]
+    motion: NDArray[np.float32]
+    position: NDArray[np.int64]
+    pending: NDArray[np.float32]
+    received: int
+    seed: int
+
+
+class Talker:
+    """A loaded model of the `default` family."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._speech = _session(bundle.speech, "speech.onnx")
+        self._frame = _session(bundle.talker, "talker.onnx")
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the speaking styles, the default one first."""
+        return tuple(self.bundle.styles)
+
+    @property
+    def fps(self) -> int:
+        """Motion frames per second of the model."""
+        return self.bundle.windows.fps
+
+    @property
+    def latency(self) -> float:
+        """Seconds of audio after the start of a frame until a live stream can give it, at most."""
+        return self.bundle.windows.latency
+
+    def animate(
+        self,
+        audio: str | PathLike[str] | Waveform | ArrayLike,
+        *,
+        rate: float | None = None,
+        style: str | None = None,
+        strength: float = 1.0,
+        fps: float | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+        on_codes: Callable[[NDArray[np.int64]], None] | None = None,
+    ) -> Motion:
+        """Turn a recording into motion.
+
+        Args:
+            audio: a path, a `Waveform`, or (N,) or (N, channels) samples at `rate` Hz.
+            style: one of `styles`.
+            strength: scale of the articulation; 1 is as trained.
+            fps: frames per second of the result; the model's own by default.
+            seed: of what speech does not determine, such as blinks.
+            progress: called with the seconds done and in all.
+            on_codes: called with the (n, H) codes of each piece, for statistics.
+
+        Raises:
+            AudioError, StyleError, OptionError: what is wrong with the input, and the remedy.
+        """
+        waveform = _waveform(audio, rate)
+        if fps is not None:
+            check_fps(fps)
+        live = self.stream(style=style, strength=strength, seed=seed)
+        parts = []
+        for piece in [*_pieces(waveform.samples), None]:
+            parts.append(live.finish() if piece is None else live.feed(piece))
+            if on_codes:
+                on_codes(live.codes)
+            if progress:
+                done = waveform.duration if piece is None else live.state.received / SAMPLE_RATE
+                progress(done, waveform.duration)
+        weights = np.concatenate([part.weights for part in parts])
+        motion = Motion(weights, self.bundle.blendshapes, self.fps, waveform)
+        return motion if fps is None else motion.resample(fps)
+
+    def stream(
+        self,
+        rate: int = SAMPLE_RATE,
+        *,
+        style: str | None = None,
+        strength: float = 1.0,
+        seed: int = 0,
+    ) -> Live:
+        """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`."""
+        if not (isfinite(strength) and 0 <= strength <= 3):
+            raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
+        if not 0 <= seed < 1 << 63:
+            raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
+        return Live(self, self._style(style), strength, self.start(seed), StreamResampler(rate))
+
+    def start(self, seed: int = 0) -> TalkerState:
+        """The state before the first sample: silence, and a neutral face."""
+        shapes = self.bundle.state
+        arrays = {
+            name: np.zeros(shape, np.int64 if name == "position" else np.float32)
+            for name, shape in shapes.items()
+        }
+        lead = np.zeros(self.bundle.windows.lead, np.float32)
+        return TalkerState(**arrays, pending=lead, received=0, seed=seed)
+
+    def hear(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(samples,) window -> (frames_per_hop, width): what the talker hears in each frame."""
+        return self._speech.run(None, {"samples": window[None]})[0]  # type: ignore[return-value]
+
+    def frame(
+        self, speech: NDArray[np.float32], style: NDArray[np.float32], state: TalkerState
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """One frame: its (K,) weights and (H,) codes; the state moves on."""
+        motion, codes, state.cache, state.context = self._frame.run(
+            None,
+            {
+                "speech": speech[None],
+                "style": style[None],
+                "noise": self._noise(state),
+                "cache": state.cache,
+                "context": state.context,
+                "motion": state.motion,
+                "position": state.position,
+            },
+        )  # type: ignore[misc]
+        state.motion = motion  # type: ignore[assignment]
+        state.position = state.position + 1
+        return motion[0], codes[0]  # type: ignore[return-value]
+
+    def _noise(self, state: TalkerState) -> NDArray[np.float32]:
+        """(1, H, codes) Gumbel noise of this frame, scaled by the temperatures."""
+        temperature = self.bundle.temperature
+        frame = np.array([0, 0, 0, state.position[0]], np.uint64)
+        random = np.random.Generator(np.random.Philox(key=state.seed, counter=frame))
+        noise = np.zeros((1, len(temperature), len(self.bundle.codebook)), np.float32)
+        drawn = temperature > 0
+        noise[0, drawn] = random.gumbel(size=noise[0, drawn].shape) * temperature[drawn, None]
+        return noise
+
+    def _style(self, name: str | None) -> NDArray[np.float32]:
+        styles = self.bundle.styles
+        if name is None:
+            name = self.styles[0]
+        if name not in styles:
+            near = difflib.get_close_matches(name, styles, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(styles)}"
+            raise StyleError(f"there is no style {name!r}; {hint}")
+        return styles[name]
+
+
+@dataclass
+class Live:
+    """A stream: sound in, in chunks of any size; motion out, as soon as it can be known.
+
+    Use as a context manager or call `finish` at the end of the sound.
+
+    Attributes:
+        talker, style, strength, resampler: what the stream was started with.
+        state: what it goes on from.
+        codes: (n, H), those of the n frames that `feed` or `finish` returned last.
+    """
+
+    talker: Talker
+    style: NDArray[np.float32]
+    strength: float
+    state: TalkerState
+    resampler: StreamResampler
+    codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    _finished: bool = False
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._finished = True
+
+    def feed(self, chunk: ArrayLike) -> Motion:
+        """Take the next (N,) or (N, channels) samples; return the frames they complete, 0 or more.
+
+        Raises:
+            AudioError: the stream is finished, or the samples are not finite numbers.
+        """
+        if self._finished:
+            raise AudioError("the stream is finished; start another one")
+        return self._advance(self.resampler.feed(as_mono(chunk)))
+
+    def finish(self) -> Motion:
+        """End the sound; return the frames that are left. T = ceil(seconds * fps) in all."""
+        if self._finished:
+            raise AudioError("the stream is finished; start another one")
+        self._finished = True
+        windows, state = self.talker.bundle.windows, self.state
+        tail = self._advance(self.resampler.finish())
+        codes = [self.codes]
+        left = -(-state.received * windows.fps // SAMPLE_RATE) - int(state.position[0])
+        hops = -(-left // windows.frames_per_hop)
+        silence = (hops - 1) * windows.hop_samples + windows.samples - len(state.pending)
+        rest = self._advance(np.zeros(max(silence, 0), np.float32)).weights[: max(left, 0)]
+        self.codes = np.concatenate([*codes, self.codes[: len(rest)]])
+        return replace(tail, weights=np.concatenate([tail.weights, rest]))
+
+    def _advance(self, samples: NDArray[np.float32]) -> Motion:
+        """Run every window that the samples complete."""
+        state = self.state
+        state.received += len(samples)
+        state.pending = np.concatenate([state.pending, samples])
+        bundle = self.talker.bundle
+        frames = [self.talker.frame(heard, self.style, state) for heard in self._heard()]
+        weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
+        self.codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
+        if self.strength != 1.0:
+            weights[:, bundle.articulation] *= self.strength
+            weights = weights.clip(0, 1)
+        return Motion(weights, bundle.blendshapes, self.talker.fps)
+
+    def _heard(self) -> Iterator[NDArray[np.float32]]:
+        """What the talker hears in each frame of the complete windows; windows are heard one by
+        one, so that a window's result does not depend on how many came together."""
+        windows, pending = self.talker.bundle.windows, self.state.pending
+        count = max(0, (len(pending) - windows.samples) // windows.hop_samples + 1)
+        starts = range(0, count * windows.hop_samples, windows.hop_samples)
+        cuts = [pending[start : start + windows.samples] for start in starts]
+        self.state.pending = pending[count * windows.hop_samples :].copy()
+        if count < 2:
+            heard = map(self.talker.hear, cuts)
+        else:
+            heard = _POOL.map(self.talker.hear, cuts)
+        for frames in heard:
+            yield from frames
+
+
+_POOL = ThreadPoolExecutor(cpu_count() or 1, thread_name_prefix="codetalker")
+
+
+def _session(graph: bytes, name: str) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # windows run beside each other instead
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises many kinds for a graph it cannot run
+        raise ModelError(f"{name} cannot be run ({error}); export the model again") from None
+
+
+def _pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """A recording in pieces of a few seconds."""
+    step = int(FEED_SECONDS * SAMPLE_RATE)
+    return (samples[start : start + step] for start in range(0, len(samples), step))
+
+
+def _waveform(audio: str | PathLike[str] | Waveform | ArrayLike, rate: float | None) -> Waveform:
+    if isinstance(audio, str | PathLike):
+        return Waveform.load(audio)
+    if isinstance(audio, Waveform):
+        waveform = audio.resampled(SAMPLE_RATE)
+    elif rate is None:
+        raise AudioError("samples come without a rate; pass rate=, in Hz")
+    else:
+        waveform = Waveform.of(audio, rate)
+    if not len(waveform.samples):
+        raise AudioError("the waveform holds no samples; pass at least one")
+    return waveform
