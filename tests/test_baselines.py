@@ -44,7 +44,7 @@ def test_batches_do_not_matter() -> None:
 
 
 def test_taps_surround_each_motion_frame() -> None:
-    """Feature frames that hold their own number: the tap of motion frame i averages 2i and 2i + 1."""
+    """Feature frames that hold their own number: motion frame i is the mean of 2i and 2i + 1."""
     windows = SpeechWindows(left=32, hop=4, look_ahead=6, past=4)
     first = np.arange(5)[:, None] * windows.hop - windows.past
     features = (first + np.arange(windows.kept))[..., None].astype(np.float32)

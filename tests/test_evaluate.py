@@ -14,19 +14,20 @@ from codetalker.data.corpus import read_corpus
 from codetalker.data.prepare import convert, open_source
 from codetalker.data.splits import BIWI
 from codetalker.data.store import open_store
-from codetalker.errors import CodeTalkerError, DataError, OptionError
+from codetalker.errors import CodeTalkerError, DataError, ModelError, OptionError
 from codetalker.evaluation.codes import CodeUsage
 from codetalker.evaluation.metrics import RigMetrics, VertexMetrics
 from codetalker.evaluation.talkers import score_talker
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
+from codetalker.vertex_motion import VertexMotion
 from corpus_data import NAMES, write_part
 from vertex_data import VERTICES, motion, write_official_layout
 
 CLIPS = ("a", "b", "c")
 
 
-class Parrot:
+class Parrot(codetalker.Talker):
     """A talker that knows the truth: it says it in style `anna`, and half of it in `mumble`."""
 
     styles = ("mumble", "anna")
@@ -34,8 +35,9 @@ class Parrot:
     def __init__(self, truth: np.ndarray) -> None:
         self.truth = iter(np.concatenate([truth] * 9))
 
-    def animate(self, audio, *, style=None, fps=None) -> Motion:
+    def animate(self, audio, *, style=None, fps=None, on_codes=None, **options) -> Motion:
         scale = 1.0 if style == "anna" else 0.5
+        on_codes(np.array([[1, 2], [1, 2]]))
         return Motion(next(self.truth) * np.float32(scale), NAMES, fps, audio)
 
 
@@ -58,7 +60,7 @@ def test_every_speaker_gets_a_row_in_its_own_style(
     corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, weights = corpus
-    monkeypatch.setattr(codetalker, "load", lambda model: Parrot(weights), raising=False)
+    monkeypatch.setattr(codetalker, "load", lambda model: Parrot(weights))
     report = run("default", folder, tmp_path=tmp_path)
     anna, bert = report["rows"]
     assert (anna["speaker"], anna["style"], anna["clips"], anna["frames"]) == (
@@ -70,6 +72,7 @@ def test_every_speaker_gets_a_row_in_its_own_style(
     assert anna["lve_mm2"] == 0
     assert anna["motion_std_ratio"]["lips"] == pytest.approx(1)
     assert anna["rtf"] > 0
+    assert (anna["codes_used"], anna["code_perplexity"]) == (2, pytest.approx(2))
     assert (bert["speaker"], bert["style"]) == ("bert", "default")
     assert bert["motion_std_ratio"]["lips"] == pytest.approx(0.5, rel=1e-4)
     assert (report["split"], report["format_version"]) == ("val", 1)
@@ -156,6 +159,45 @@ def test_official_predictions_are_scored_by_style(store: Path, tmp_path: Path) -
     assert "coordinates of biwi" in report["notes"][0]
 
 
+class Statue:
+    """A vertex model that knows one style and holds still."""
+
+    styles = ("F2",)
+
+    def animate(self, audio, *, style, fps, template) -> VertexMotion:
+        assert style == "F2"
+        frames = round(audio.duration * fps)
+        return VertexMotion(np.repeat(template[None], frames, 0), template, fps)
+
+
+def test_a_vertex_model_speaks_in_its_own_styles(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codetalker, "load", lambda model: Statue())
+    report = run("statue", against=store, split="test-a", tmp_path=tmp_path)
+    own, foreign = report["rows"]
+    assert [(row["style"], row["clips"]) for row in (own, foreign)] == [("own", 1), ("F2", 1)]
+    opened = open_store(store)
+    clip = opened.select("test-a", "F2")[0]
+    offsets = opened.vertices(clip) - opened.template("F2")
+    lips = np.square(offsets[:, [2, 6, 7, 9]].astype(float)).sum(-1)
+    assert own["lve"] == pytest.approx(lips.max(1).mean())
+    assert own["motion_std_ratio"] == {"lips": 0, "upper_face": 0}
+    assert own["rtf"] > 0
+
+
+def test_models_are_compared_with_their_own_kind(
+    corpus, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, weights = corpus
+    monkeypatch.setattr(codetalker, "load", lambda model: Statue())
+    with pytest.raises(OptionError, match="animates vertices"):
+        evaluate("statue", folder)
+    monkeypatch.setattr(codetalker, "load", lambda model: Parrot(weights))
+    with pytest.raises(OptionError, match="animates blendshapes"):
+        evaluate("parrot", against=store, split="test-a")
+
+
 def test_vertex_motion_files_are_read(store: Path, tmp_path: Path) -> None:
     predictions = tmp_path / "predictions"
     predictions.mkdir()
@@ -195,10 +237,9 @@ def test_misuse_is_one_clear_line(corpus, tmp_path: Path) -> None:
     for options, error in [
         ({}, OptionError),
         ({"corpus": folder, "against": folder}, OptionError),
-        ({"against": folder, "style": "s1"}, OptionError),
         ({"corpus": folder, "split": "tset"}, DataError),
         ({"corpus": tmp_path / "none"}, DataError),
-        ({"model": str(tmp_path / "none"), "against": folder}, DataError),
+        ({"model": str(tmp_path / "none"), "corpus": folder}, ModelError),
         ({"model": str(tmp_path), "against": folder}, DataError),
     ]:
         with pytest.raises(error) as caught:

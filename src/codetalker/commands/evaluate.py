@@ -6,23 +6,23 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from codetalker.errors import DataError, OptionError
+import codetalker
+from codetalker.bundle import BUNDLED
+from codetalker.errors import OptionError
 
 if TYPE_CHECKING:
     from codetalker.evaluation.report import Report
-
-BUNDLED = "default"
 
 
 def evaluate(
     model: Positional[str] = BUNDLED,
     corpus: Annotated[Path | None, arg(metavar="DIR")] = None,
     against: Annotated[Path | None, arg(metavar="STORE")] = None,
-    split: Annotated[str | None, arg(metavar="SPLIT")] = None,
+    split: Annotated[str, arg(metavar="SPLIT")] = "val",
     speaker: Annotated[str | None, arg(metavar="SPEAKER")] = None,
     style: Annotated[str | None, arg(metavar="STYLE")] = None,
     json: Annotated[Path | None, arg(metavar="FILE")] = None,
@@ -30,13 +30,14 @@ def evaluate(
     """Score a model, or motions that were made before, against recorded motion.
 
     Args:
-        model: folder or name of a model, or a folder of predictions: NAME.npz per clip.
-        corpus: recordings with blendshape motion; docs/data.md describes the folder.
-        against: vertex data made by `codetalker prepare`; `model` is then a folder of
-            NAME.npy or NAME_condition_STYLE.npy.
-        split: which clips: train, val (the default), unseen; test, test-a, test-b for vertices.
+        model: folder or name of a model, or a folder of predictions: NAME.npz per clip; for
+            vertices NAME.npy or NAME_condition_STYLE.npy.
+        corpus: recordings with blendshape motion, as docs/data.md describes them.
+        against: vertex data made by `codetalker prepare`.
+        split: which clips: train, val, unseen; for vertices also test, test-a, test-b.
         speaker: only this speaker's clips.
-        style: the style to speak in; `best` tries each; by default the speaker's own.
+        style: the style to speak in, by default the speaker's own; `best` tries each (with
+            --corpus).
         json: also write the figures to this file.
     """
     from rich.console import Console
@@ -44,12 +45,10 @@ def evaluate(
     if (corpus is None) == (against is None):
         raise OptionError("name what to compare with: either --corpus DIR or --against STORE")
     if against is not None:
-        if style is not None:
-            raise OptionError("--style is for --corpus; names of vertex files say the style")
-        report = _against_store(Path(model), against, split or "val", speaker)
+        report = _against_store(model, against, split, speaker, style)
     else:
         assert corpus is not None
-        report = _on_corpus(model, corpus, split or "val", speaker, style)
+        report = _on_corpus(model, corpus, split, speaker, style)
     report.show(Console())
     if json is not None:
         report.write(json)
@@ -62,34 +61,49 @@ def _on_corpus(
     from codetalker.data.corpus import read_corpus
     from codetalker.evaluation.report import Report
     from codetalker.evaluation.talkers import BEST, score_motions, score_talker
+    from codetalker.talker import Talker
 
     clips = select(read_corpus(corpus), split, speaker)
-    folder = Path(model)
-    if folder.is_dir() and not (folder / "config.json").exists():
+    talker = _load(model)
+    if talker is None:
         with _progress(len(clips)) as tick:
-            rows = score_motions(folder, clips, tick)
-    else:
-        import codetalker
-
-        talker = codetalker.load(None if model == BUNDLED else model)
+            rows = score_motions(Path(model), clips, tick)
+    elif isinstance(talker, Talker):
         with _progress(len(clips) * (len(talker.styles) if style == BEST else 1)) as tick:
             rows = score_talker(talker, clips, style, tick)
+    else:
+        raise OptionError(f"{model} animates vertices; compare it with vertices: --against STORE")
     return Report(model, str(corpus), split, tuple(rows))
 
 
-def _against_store(folder: Path, against: Path, split: str, speaker: str | None) -> Report:
+def _against_store(
+    model: str, against: Path, split: str, speaker: str | None, style: str | None
+) -> Report:
     from codetalker.data.store import open_store
     from codetalker.evaluation.report import Report
-    from codetalker.evaluation.vertices import score_vertices
+    from codetalker.evaluation.vertices import predictions_in, predictions_of, score_vertices
+    from codetalker.talker import Talker
 
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder of predictions")
     store = open_store(against)
     clips = store.select(split, speaker)
+    talker = _load(model)
+    if talker is None:
+        predictions = predictions_in(Path(model), store, clips)
+    elif isinstance(talker, Talker):
+        raise OptionError(f"{model} animates blendshapes; compare it with those: --corpus DIR")
+    else:
+        predictions = predictions_of(talker, store, clips, style)
     with _progress(None) as tick:
-        rows = score_vertices(folder, store, clips, tick)
+        rows = score_vertices(predictions, store, tick)
     note = f"LVE and FDD are in squared, MVE in plain units of the coordinates of {store.dataset}."
-    return Report(str(folder), str(against), split, tuple(rows), (note,))
+    return Report(model, str(against), split, tuple(rows), (note,))
+
+
+def _load(model: str) -> Any:
+    """The model of that name or folder; None for a folder of predictions."""
+    if Path(model).is_dir() and not (Path(model) / "config.json").exists():
+        return None
+    return codetalker.load(model)
 
 
 @contextmanager

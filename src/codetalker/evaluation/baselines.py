@@ -76,13 +76,13 @@ class Ridge:
             count += len(inputs)
         damping = np.full(len(np.atleast_1d(products)), penalty * count)
         damping[-1] = 0  # the offset is free
-        return Ridge(
-            centre, axes, np.linalg.solve(products + np.diag(damping), targets).astype("f4")
-        )
+        matrix = np.linalg.solve(products + np.diag(damping), targets)
+        return Ridge(centre, axes, matrix.astype(np.float32))
 
     def predict(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """(N, taps, D) features -> (N, K) weights in 0..1."""
-        return np.clip(_inputs(features, self.centre, self.axes) @ self.matrix, 0, 1)
+        weights = _inputs(features, self.centre, self.axes) @ self.matrix
+        return np.clip(weights, 0, 1).astype(np.float32)
 
 
 def _principal_axes(
@@ -108,4 +108,4 @@ def _inputs(
     """(N, taps, D) -> (N, taps * P + 1), the last column 1."""
     projected = (np.asarray(features, np.float32) - centre) @ axes
     flat = projected.reshape(len(features), -1)
-    return np.concatenate([flat, np.ones((len(flat), 1), np.float32)], 1)
+    return np.concatenate([flat, np.ones((len(flat), 1))], 1, dtype=np.float32)

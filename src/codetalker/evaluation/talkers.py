@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from codetalker.audio import Waveform
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError
+from codetalker.evaluation.codes import CodeUsage
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.evaluation.report import Row
 from codetalker.motion import Motion
@@ -28,7 +32,12 @@ class Animator(Protocol):
     def styles(self) -> Sequence[str]: ...
 
     def animate(
-        self, audio: Waveform, *, style: str | None = None, fps: float | None = None
+        self,
+        audio: Waveform,
+        *,
+        style: str | None = None,
+        fps: float | None = None,
+        on_codes: Callable[[NDArray[np.int64]], None] | None = None,
     ) -> Motion: ...
 
 
@@ -88,25 +97,22 @@ def by_speaker(clips: list[Clip]) -> dict[str, list[Clip]]:
 
 
 def _score(talker: Animator, clips: list[Clip], style: str | None, tick: Tick) -> Row:
-    metrics, computing, speaking = RigMetrics(bundled_head()), 0.0, 0.0
-    for clip, motion, seconds in _animated(talker, clips, style):
-        _compare(metrics, clip, motion)
-        computing += seconds
-        speaking += clip.duration
-        tick(clip)
-    figures = metrics.result() | {"rtf": computing / speaking}
-    return Row(clips[0].speaker, style or "default", figures)
-
-
-def _animated(
-    talker: Animator, clips: list[Clip], style: str | None
-) -> Iterator[tuple[Clip, Motion, float]]:
-    """Each clip with its motion and the seconds that `animate` took, decoding not included."""
+    metrics, codes = RigMetrics(bundled_head()), CodeUsage()
+    computing = speaking = 0.0
     for clip in clips:
         waveform = clip.waveform()
         start = time.perf_counter()
-        motion = talker.animate(waveform, style=style, fps=clip.fps)
-        yield clip, motion, time.perf_counter() - start
+        motion = talker.animate(waveform, style=style, fps=clip.fps, on_codes=codes.add)
+        computing += time.perf_counter() - start
+        speaking += waveform.duration
+        _compare(metrics, clip, motion)
+        tick(clip)
+    figures = metrics.result() | {
+        "codes_used": codes.used,
+        "code_perplexity": codes.perplexity,
+        "rtf": computing / speaking,
+    }
+    return Row(clips[0].speaker, style or "default", figures)
 
 
 def _compare(metrics: RigMetrics, clip: Clip, motion: Motion) -> None:

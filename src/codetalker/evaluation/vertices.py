@@ -1,49 +1,116 @@
-"""Scores vertex animations that somebody made against a prepared data set."""
+"""Scores vertex animations against a prepared data set: those of a model, or files of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.audio import Waveform
 from codetalker.data.store import Store, StoreClip
 from codetalker.errors import DataError
 from codetalker.evaluation.metrics import VertexMetrics
 from codetalker.evaluation.report import Row
+from codetalker.vertex_motion import VertexMotion
 
 OWN = "own"
 """How the style is called that is the speaker's own."""
 _CONDITION = "_condition_"
 _SUFFIXES = (".npy", ".npz")
 
-Tick = Callable[[StoreClip], None]
+
+@dataclass(frozen=True)
+class Prediction:
+    """What somebody predicts for a clip.
+
+    Attributes:
+        style: the style it is spoken in; `OWN` for the speaker's own.
+        clip: the sentence.
+        vertices: (T, V, 3) or (T, 3V).
+        seconds: that the prediction took, if it was made here.
+    """
+
+    style: str
+    clip: StoreClip
+    vertices: NDArray[np.floating]
+    seconds: float | None = None
+
+
+class VertexAnimator(Protocol):
+    """What evaluation needs of a vertex model."""
+
+    @property
+    def styles(self) -> Sequence[str]: ...
+
+    def animate(
+        self, audio: Waveform, *, style: str, fps: float, template: NDArray[np.float32]
+    ) -> VertexMotion: ...
 
 
 def score_vertices(
-    folder: Path, store: Store, clips: list[StoreClip], tick: Tick = lambda clip: None
+    predictions: Iterable[Prediction],
+    store: Store,
+    tick: Callable[[StoreClip], None] = lambda clip: None,
 ) -> list[Row]:
-    """One row per style for files `NAME.npy` or, as the official code calls them,
-    `NAME_condition_STYLE.npy`; `.npz` motion files of vertices are taken as well.
+    """One row per style.
 
     Args:
-        folder: of the predictions, (T, V, 3) or (T, 3V) each.
+        predictions: taken one at a time, so that they need not fit in memory.
         store: the truth, with its region files.
-        clips: those to compare; each needs a prediction.
         tick: called after each comparison.
 
     Raises:
-        DataError: a clip has no prediction, or one is malformed.
+        DataError: the region files are missing, or a prediction is malformed.
     """
     lips, upper_face = store.regions()
     scores: dict[str, VertexMetrics] = {}
-    for style, clip, path in _pairs(folder, clips):
-        metrics = scores.setdefault(style, VertexMetrics(lips, upper_face, store.unit_mm))
-        predicted = read_prediction(path, store.fps)
-        metrics.add(clip.name, predicted, store.vertices(clip), store.template(clip.subject))
-        tick(clip)
-    return [Row("all", style, metrics.result()) for style, metrics in scores.items()]
+    times: dict[str, tuple[float, float]] = {}
+    for one in predictions:
+        metrics = scores.setdefault(one.style, VertexMetrics(lips, upper_face, store.unit_mm))
+        true, template = store.vertices(one.clip), store.template(one.clip.subject)
+        metrics.add(one.clip.name, one.vertices, true, template)
+        if one.seconds is not None:
+            computing, speaking = times.get(one.style, (0.0, 0.0))
+            speaking += store.waveform(one.clip).duration
+            times[one.style] = computing + one.seconds, speaking
+        tick(one.clip)
+    rtf = {style: {"rtf": computing / speaking} for style, (computing, speaking) in times.items()}
+    return [
+        Row("all", style, scores[style].result() | rtf.get(style, {}))
+        for style in sorted(scores, key=lambda name: (name != OWN, name))
+    ]
+
+
+def predictions_of(
+    talker: VertexAnimator, store: Store, clips: list[StoreClip], style: str | None = None
+) -> Iterator[Prediction]:
+    """Animate the clips: in one style, or each in its speaker's own, or, where the talker does not
+    know the speaker, in every style that it has, as the official protocol does.
+    """
+    for clip in clips:
+        known = clip.subject in talker.styles
+        for name in [style] if style else [clip.subject] if known else talker.styles:
+            template, waveform = np.array(store.template(clip.subject)), store.waveform(clip)
+            start = time.perf_counter()
+            motion = talker.animate(waveform, style=name, fps=store.fps, template=template)
+            seconds = time.perf_counter() - start
+            yield Prediction(_label(name, clip), clip, motion.vertices, seconds)
+
+
+def predictions_in(folder: Path, store: Store, clips: list[StoreClip]) -> Iterator[Prediction]:
+    """Read files `NAME.npy` or, as the official code calls them, `NAME_condition_STYLE.npy`, or
+    `.npz` files of vertex motion; every clip needs one.
+
+    Raises:
+        DataError: a clip has no prediction, or a file is malformed.
+    """
+    for style, clip, path in _files(folder, clips):
+        yield Prediction(style, clip, read_prediction(path, store.fps))
 
 
 def read_prediction(path: Path, fps: float) -> NDArray[np.floating]:
@@ -55,33 +122,36 @@ def read_prediction(path: Path, fps: float) -> NDArray[np.floating]:
     try:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(stored, np.ndarray):
-            vertices = stored
+            vertices, rate = stored, fps
         else:
             with stored:
                 vertices, rate = stored["vertices"], float(stored["fps"])
-            if rate != fps:
-                raise DataError(f"{path} has {rate:g} frames per second, the data has {fps:g}")
     except (OSError, ValueError, EOFError, KeyError) as error:
         raise DataError(f"{path} is not a file of vertices (T, V, 3)") from error
+    if rate != fps:
+        raise DataError(f"{path} has {rate:g} frames per second, the data has {fps:g}")
     if vertices.ndim not in (2, 3) or vertices.dtype.kind != "f":
         raise DataError(f"{path} has shape {vertices.shape}, not (T, V, 3) or (T, 3V)")
     return vertices
 
 
-def _pairs(folder: Path, clips: list[StoreClip]) -> list[tuple[str, StoreClip, Path]]:
-    """Every prediction of the clips: its style, its clip and its file, sorted by style."""
+def _files(folder: Path, clips: list[StoreClip]) -> list[tuple[str, StoreClip, Path]]:
+    """Every prediction of the clips: its style, its clip and its file."""
     files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES}
     by_name = {clip.name: clip for clip in clips}
-    pairs = []
+    found = []
     for stem, path in files.items():
         name, _, style = stem.partition(_CONDITION)
         if name in by_name:
-            own = style in ("", by_name[name].subject)
-            pairs.append((OWN if own else style, by_name[name], path))
-    missing = by_name.keys() - {clip.name for _, clip, _ in pairs}
+            found.append((_label(style, by_name[name]), by_name[name], path))
+    missing = by_name.keys() - {clip.name for _, clip, _ in found}
     if missing:
         raise DataError(
             f"{folder} lacks {len(missing)} of {len(clips)} predictions, first "
             f"{min(missing)}.npy; make them, or choose clips with --split and --speaker"
         )
-    return sorted(pairs, key=lambda pair: (pair[0] != OWN, pair[0], pair[1].name))
+    return found
+
+
+def _label(style: str, clip: StoreClip) -> str:
+    return OWN if style in ("", clip.subject) else style
