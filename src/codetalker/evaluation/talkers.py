@@ -16,6 +16,7 @@ from codetalker.errors import DataError
 from codetalker.evaluation.codes import CodeUsage
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.evaluation.report import Row
+from codetalker.evaluation.silence import inserted_silence_mm
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 
@@ -108,6 +109,7 @@ def _score(talker: Animator, clips: list[Clip], style: str | None, tick: Tick) -
         _compare(metrics, clip, motion)
         tick(clip)
     figures = metrics.result() | {
+        "inserted_silence_mm": inserted_silence_mm(talker, clips, style),
         "codes_used": codes.used,
         "code_perplexity": codes.perplexity,
         "rtf": computing / speaking,
