@@ -13,15 +13,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from conftest import SHARED  # noqa: E402
-from paper_random import PRESET_NAMES, random_model  # noqa: E402
-
 from codetalker.errors import ModelError, OptionError, OutputError  # noqa: E402
 from codetalker.mesh_file import Mesh  # noqa: E402
 from codetalker.paper.config import preset  # noqa: E402
 from codetalker.paper.folder import read_model, write_model  # noqa: E402
 from codetalker.paper.import_official import import_official, read_checkpoint  # noqa: E402
 from codetalker.paper.official import expected_shapes, export_official  # noqa: E402
+from conftest import SHARED  # noqa: E402
+from paper_random import PRESET_NAMES, random_model  # noqa: E402
 
 
 def checkpoints(model, folder: Path) -> tuple[Path, Path]:
@@ -87,9 +86,7 @@ def test_the_weights_open_with_safetensors_alone_under_portable_names(model, sta
 def test_a_template_comes_along(model, stages, tmp_path):
     vertices = torch.randn(60, 3).numpy()
     triangles = torch.randint(60, (20, 3), dtype=torch.int32).numpy()
-    import_official(
-        model.config, *stages, tmp_path / "out", template=Mesh(vertices, triangles)
-    )
+    import_official(model.config, *stages, tmp_path / "out", template=Mesh(vertices, triangles))
     _, face = read_model(tmp_path / "out")
     assert face is not None
     assert (face.vertices == vertices).all()
@@ -233,8 +230,8 @@ def edited(folder: Path, **changes) -> None:
 
 
 FOLDER_DAMAGE = {
-    "no config": (lambda f: (f / "config.json").unlink(), "has no config.json"),
-    "no json": (lambda f: (f / "config.json").write_text("{"), "no model's configuration"),
+    "no config": (lambda f: (f / "config.json").unlink(), "config.json"),
+    "no json": (lambda f: (f / "config.json").write_text("{"), "not a model"),
     "other family": (lambda f: edited(f, family="bundled"), "family 'bundled'"),
     "newer": (lambda f: edited(f, format_version=99), "format version 99"),
     "unknown key": (lambda f: edited(f, config={"codex": 1}), "did you mean 'codec'"),

@@ -7,10 +7,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from paper_fixtures import CASES, arrays_of, model_of, needs_fixtures  # noqa: E402
-from paper_oracle import NaiveLoop  # noqa: E402
-from paper_random import PRESET_NAMES, one_style, random_model, waveform  # noqa: E402
-
 from codetalker.errors import OptionError  # noqa: E402
 from codetalker.paper.config import preset  # noqa: E402
 from codetalker.paper.inference import (  # noqa: E402
@@ -19,6 +15,9 @@ from codetalker.paper.inference import (  # noqa: E402
     Predictor,
     in_windows,
 )
+from paper_fixtures import CASES, arrays_of, model_of, needs_fixtures  # noqa: E402
+from paper_oracle import NaiveLoop  # noqa: E402
+from paper_random import PRESET_NAMES, one_style, random_model, waveform  # noqa: E402
 
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}  # the fixtures' own; they were made on another CPU
 WINDOWED = Limits(refresh=4, attention=12, overlap=4)

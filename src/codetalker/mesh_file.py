@@ -147,6 +147,9 @@ def _read_ply(path: Path) -> Mesh:
             elements.append((line[1], int(line[2]), []))
         elif line[:1] == ["property"]:
             elements[-1][2].append(line[1:])
+            unknown = set(line[1:-1]) - {"list", *_PLY_TYPES}
+            if unknown:
+                raise ValueError(f"it has the unknown type {unknown.pop()}")
     take = _ply_numbers(data, data.index(b"\n", end) + 1, encoding)
     vertices, polygons = [], []
     for name, count, properties in elements:

@@ -108,7 +108,7 @@ class VertexMotion:
         size = float(np.linalg.norm(np.ptp(self.template, axis=0)))
         count, rest = 0, offsets.copy()
         error = _largest_distance(rest)
-        while count < len(basis) and error > tolerance * size:
+        while count < len(basis) and (count == 0 or error > tolerance * size):
             rest -= weights[:, count, None] * basis[count]
             count += 1
             error = _largest_distance(rest)
@@ -195,10 +195,15 @@ class Shapes:
 
 
 def _principal_axes(offsets: NDArray[np.float32], limit: int) -> NDArray[np.float32]:
-    """(T, N) offsets -> (K, N) orthonormal axes, most important first (not centred: 0 is rest)."""
+    """(T, N) offsets -> (K, N) orthonormal axes, the most important first.
+
+    They are not centred: 0 is the face at rest. A still face gives one axis, of zeros.
+    """
+    if not offsets.any():
+        return np.zeros_like(offsets[:1])
     picked = offsets[:: -(-len(offsets) // _BASIS_FRAMES)].astype(np.float64)
     values, vectors = np.linalg.eigh(picked @ picked.T)
-    keep = np.flatnonzero(values > 1e-10 * values[-1])[::-1][:limit] if len(values) else []
+    keep = np.flatnonzero(values > 1e-10 * values[-1])[::-1][:limit]
     return (vectors[:, keep].T / np.sqrt(values[keep])[:, None] @ picked).astype(np.float32)
 
 

@@ -1,6 +1,6 @@
 """The published model on disk: `config.json`, `model.safetensors`, and a face if there is one.
 
-`config.json` says which format version and family it is, holds the configuration and the size and
+`config.json` says which format version and family it is, holds the configuration and the
 SHA-256 of the weights. `template.ply` is the face at rest that is animated unless the user gives
 another one.
 """
@@ -11,13 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from codetalker import bundle
 from codetalker.errors import ModelError, OptionError
 from codetalker.mesh_file import Mesh, read_mesh, write_ply
 from codetalker.new_folder import new_folder
@@ -25,10 +25,8 @@ from codetalker.paper.config import PaperConfig, from_dict, to_dict
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import portable_name
 
-FORMAT_VERSION = 1
 FAMILY = "paper"
 CONFIG, WEIGHTS, TEMPLATE = "config.json", "model.safetensors", "template.ply"
-_MAX_CONFIG_BYTES = 1 << 20
 
 
 def write_model(
@@ -48,10 +46,10 @@ def write_model(
     with new_folder(folder) as temporary:
         save_file(portable, temporary / WEIGHTS)
         content = {
-            "format_version": FORMAT_VERSION,
+            "format_version": bundle.FORMAT_VERSION,
             "family": FAMILY,
             "config": to_dict(config),
-            "weights": _fingerprint(temporary / WEIGHTS),
+            "files": {WEIGHTS: _sha256(temporary / WEIGHTS)},
         }
         (temporary / CONFIG).write_text(json.dumps(content, indent=1) + "\n")
         if face is not None:
@@ -64,10 +62,10 @@ def read_model(folder: Path) -> tuple[PaperModel, Mesh | None]:
     Raises:
         ModelError: the folder is missing, damaged, or of another family or version.
     """
-    config, fingerprint = _read_description(folder)
+    config, checksum = _read_description(folder)
     path = folder / WEIGHTS
     try:
-        if _fingerprint(path) != fingerprint:
+        if _sha256(path) != checksum:
             raise ModelError(f"{path} is not the file that {CONFIG} describes; import it again")
         stored = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -93,34 +91,20 @@ def read_config(folder: Path) -> PaperConfig:
     return _read_description(folder)[0]
 
 
-def _read_description(folder: Path) -> tuple[PaperConfig, dict[str, Any]]:
-    """The configuration, and the fingerprint of the weights."""
-    path = folder / CONFIG
-    try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
-            raise ModelError(f"{path} is too large for a configuration")
-        content = json.loads(path.read_text())
-        family, version = content["family"], content["format_version"]
-    except FileNotFoundError as error:
+def _read_description(folder: Path) -> tuple[PaperConfig, str]:
+    """The configuration, and the checksum of the weights."""
+    content = bundle.read_config(folder)
+    if content.get("family") != FAMILY:
         raise ModelError(
-            f"{folder} has no {CONFIG}; make a model folder with: codetalker import-official"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is no model's configuration ({error})") from error
-    if family != FAMILY:
-        raise ModelError(f"{folder} holds a model of family {family!r}, not {FAMILY!r}")
-    if version != FORMAT_VERSION:
-        raise ModelError(
-            f"{folder} has format version {version}, this program reads {FORMAT_VERSION}; "
-            "import the checkpoints again"
+            f"{folder} holds a model of family {content.get('family')!r}, not {FAMILY!r}; make "
+            "one with: codetalker import-official"
         )
     try:
-        return from_dict(content["config"]), dict(content["weights"])
+        return from_dict(content["config"]), str(content["files"][WEIGHTS])
     except (OptionError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{path} is malformed: {error}; import it again") from error
+        raise ModelError(f"{folder / CONFIG} is malformed: {error}; import it again") from error
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
+def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -23,15 +23,13 @@ from codetalker.paper.config import PaperConfig, nearest
 from codetalker.paper.folder import read_model
 from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
+from codetalker.talker import Progress
+from codetalker.talker import _waveform as as_waveform
 from codetalker.vertex_motion import VertexMotion
 
 Precision = Literal["float32", "bfloat16", "float16"]
-Speech = str | os.PathLike[str] | Waveform | tuple[ArrayLike, float]
-"""A file, a waveform, or samples with their rate in Hz."""
 Face = str | os.PathLike[str] | Mesh | ArrayLike
 """A mesh or its file, or (V, 3) vertices."""
-Progress = Callable[[float, float], None]
-"""Told how many seconds are done, and of how many."""
 
 
 class PaperTalker:
@@ -81,8 +79,9 @@ class PaperTalker:
 
     @property
     def styles(self) -> tuple[str, ...]:
-        """Speaking styles: the subjects that the model was trained on."""
-        return self.config.talker.subjects
+        """Speaking styles: the subjects that the model was trained on, the default one first."""
+        default = self.config.talker.default_subject
+        return (default, *(s for s in self.config.talker.subjects if s != default))
 
     @property
     def fps(self) -> float:
@@ -91,25 +90,28 @@ class PaperTalker:
 
     def animate(
         self,
-        audio: Speech,
+        audio: str | os.PathLike[str] | Waveform | ArrayLike,
+        *,
+        rate: float | None = None,
         style: str | Mapping[str, float] | None = None,
-        seed: int = 0,
         strength: float = 1.0,
         fps: float | None = None,
+        seed: int = 0,
         progress: Progress | None = None,
-        *,
+        on_codes: Callable[[NDArray[np.int64]], None] | None = None,
         template: Face | None = None,
         mode: str = "exact",
     ) -> VertexMotion:
         """Let a face say the speech.
 
         Args:
-            audio: a sound or video file, a waveform, or (samples, rate).
+            audio: a path, a `Waveform`, or (N,) or (N, channels) samples at `rate` Hz.
             style: a subject's name, or a blend: `A:0.3,B:0.7` or a mapping.
-            seed: taken for the sake of other models; this one draws nothing at random.
-            strength: scale of the motion, 1 as trained.
+            strength: scale of the motion, 0 to 3; 1 is as trained.
             fps: frames per second of the result; the model's own if None.
-            progress: called with seconds done and seconds in all.
+            seed: taken for the sake of other models; this one draws nothing at random.
+            progress: called with the seconds done and in all.
+            on_codes: called with the (T, components) codes, for statistics.
             template: the face to animate, of the model's topology and unit.
             mode: `exact` for the published output; `fast` for long speech.
 
@@ -121,12 +123,16 @@ class PaperTalker:
         """
         if fps is not None:
             check_fps(fps)
+        if not 0 <= strength <= 3:
+            raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
         face = self._face(template)
         weights = self._style_weights(style)
-        speech = _waveform(audio)
+        speech = as_waveform(audio, rate)
         samples = self._normalized(speech)
         report = None if progress is None else lambda i, _: progress(i / self.fps, speech.duration)
         predicted = self._predictor(mode).predict([samples], weights[None], report)[0]
+        if on_codes is not None:
+            on_codes(predicted.indices.cpu().numpy())
         offsets = predicted.motion.float().cpu().numpy().reshape(-1, *face.vertices.shape)
         vertices = face.vertices + np.float32(strength) * offsets
         motion = VertexMotion(vertices, face.vertices, self.fps, face.triangles, speech)
@@ -161,15 +167,20 @@ class PaperTalker:
 
     def _style_weights(self, style: str | Mapping[str, float] | None) -> torch.Tensor:
         """(S,) weights that sum to 1."""
-        blend = _blend(style or self.config.talker.default_subject)
-        weights = torch.zeros(len(self.styles))
-        for name, share in blend.items():
-            if name not in self.styles:
-                raise StyleError(f"there is no style {name!r}{nearest(name, self.styles)}")
-            weights[self.styles.index(name)] = share
+        subjects = self.config.talker.subjects
+        weights = torch.zeros(len(subjects))
+        for name, share in _blend(style or self.styles[0]).items():
+            if name not in subjects:
+                raise StyleError(f"there is no style {name!r}{nearest(name, subjects)}")
+            weights[subjects.index(name)] = share
         if not (weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0):
             raise StyleError(f"the style {style!r} needs shares of 0 or more, not all 0")
         return weights / weights.sum()
+
+
+def load_paper_talker(folder: str | os.PathLike[str]) -> PaperTalker:
+    """The model of a folder on the best device there is; what `codetalker.load` calls."""
+    return PaperTalker.load(folder, device="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _blend(style: str | Mapping[str, float]) -> dict[str, float]:
@@ -186,14 +197,6 @@ def _blend(style: str | Mapping[str, float]) -> dict[str, float]:
                 f"the share {share!r} in style {style!r} is no number; write A:0.3,B:0.7"
             ) from None
     return blend
-
-
-def _waveform(audio: Speech) -> Waveform:
-    if isinstance(audio, Waveform):
-        return audio.resampled(SAMPLE_RATE)
-    if isinstance(audio, tuple):
-        return Waveform.of(*audio)
-    return Waveform.load(audio)
 
 
 def _mesh(template: Face) -> Mesh:
