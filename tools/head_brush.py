@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -31,7 +33,9 @@ def noise(place: NDArray, grain: float, seed: int) -> NDArray:
 
 
 def _hash(knot: NDArray[np.int64], seed: int) -> NDArray:
-    mixed = knot[:, 0] * 73856093 ^ knot[:, 1] * 19349663 ^ knot[:, 2] * 83492791 ^ seed * 2654435761
+    mixed = (
+        knot[:, 0] * 73856093 ^ knot[:, 1] * 19349663 ^ knot[:, 2] * 83492791 ^ seed * 2654435761
+    )
     mixed = (mixed ^ (mixed >> 13)) * 1274126177 & 0x7FFFFFFF
     return (mixed ^ (mixed >> 16)) % 65536 / 32767.5 - 1
 
@@ -39,7 +43,7 @@ def _hash(knot: NDArray[np.int64], seed: int) -> NDArray:
 def polyline_distance(place: NDArray, line: NDArray) -> NDArray:
     """(M,) metres from (M, 3) places to a line through (N, 3) points."""
     best = np.full(len(place), np.inf)
-    for start, end in zip(line[:-1], line[1:], strict=True):
+    for start, end in pairwise(line):
         best = np.minimum(best, segment_distance(place, start, end)[0])
     return best
 

@@ -57,9 +57,7 @@ class Canvas:
         return np.rint(255 * np.clip(grid, 0, 1)).astype(np.uint8)
 
 
-def stretch(
-    mesh: Mesh, surface: Cover, mouth_open: NDArray[np.floating], size: int
-) -> Canvas:
+def stretch(mesh: Mesh, surface: Cover, mouth_open: NDArray[np.floating], size: int) -> Canvas:
     """Make the canvas; `mouth_open` (V, 3) offsets let light into the mouth."""
     triangles = mesh.triangles
     normals = VertexNormals(triangles, len(mesh.vertices))

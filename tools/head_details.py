@@ -45,7 +45,9 @@ def paint_eyes(canvas: Canvas, colours: NDArray, centres: NDArray) -> None:
 
     rise = np.arcsin(np.clip(away[:, 1] / np.linalg.norm(away, axis=1), -1, 1))
     shade = 0.55 * smoothstep(np.radians(5), np.radians(24), rise)
-    side = 0.35 * smoothstep(np.radians(30), np.radians(75), np.abs(np.arctan2(away[:, 0], away[:, 2])))
+    side = 0.35 * smoothstep(
+        np.radians(30), np.radians(75), np.abs(np.arctan2(away[:, 0], away[:, 2]))
+    )
     colour *= ((1 - shade) * (1 - side))[:, None]
     colours[eye, :3] = colour
 
@@ -120,7 +122,7 @@ def paint_mouth(canvas: Canvas, colours: NDArray) -> None:
         if name == "tongue":
             furrow = np.exp(-((place[:, 0] / 0.0022) ** 2))
             colour *= 1 - 0.22 * furrow[:, None] * (canvas.normal[which, 1:2] > 0.2)
-        deep, front = (0.072, 0.121) if name == "tongue" else (0.070, 0.126)
+        deep, front = (0.078, 0.122) if name == "tongue" else (0.070, 0.126)
         reached = smoothstep(0.0, 0.5, canvas.openness[which])
         if name == "tongue":  # it leaves the mouth, so most of its light is the renderer's affair
             reached = 0.6 + 0.4 * reached

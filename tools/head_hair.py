@@ -37,7 +37,9 @@ def paint_brows(canvas: Canvas, colours: NDArray, landmarks: NDArray) -> None:
     skin = canvas.of("skin", "hair")
     for outer_first in (landmarks[17:22], landmarks[26:21:-1]):
         curve = outer_first[::-1].copy()
-        curve[:, 1] = _BROW_DROP + curve[:, 1].mean() + _BROW_ARCH * (curve[:, 1] - curve[:, 1].mean())
+        curve[:, 1] = (
+            _BROW_DROP + curve[:, 1].mean() + _BROW_ARCH * (curve[:, 1] - curve[:, 1].mean())
+        )
         here = skin[np.linalg.norm(canvas.position[skin] - curve[2], axis=1) < 0.035]
         here = here[canvas.normal[here, 2] > 0]
         place = canvas.position[here]
@@ -74,7 +76,9 @@ def _brow_hair(curve: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArr
     upwards = np.interp(t, [0, 0.15, 0.45, 1], [1.3, 0.75, 0.30, 0.05]) - 0.9 * max(level, 0) * t
     direction = outwards + np.array([0, upwards + rng.normal(0, 0.10), 0])
     direction /= np.linalg.norm(direction)
-    length = np.interp(t, [0, 0.3, 0.8, 1], [0.0055, 0.0085, 0.0075, 0.0050]) * rng.uniform(0.8, 1.15)
+    length = np.interp(t, [0, 0.3, 0.8, 1], [0.0055, 0.0085, 0.0075, 0.0050]) * rng.uniform(
+        0.8, 1.15
+    )
     root = centre + np.array([0, level * height, 0])
     root[2] += 0.001
     return root, root + length * direction, 0.00045, rng.uniform(0.25, 0.60)

@@ -11,7 +11,7 @@ from head_canvas import Canvas, stretch
 from head_details import paint_eyes, paint_lashes, paint_mouth, paint_teeth
 from head_hair import paint_brows, paint_hair
 from head_mesh import Mesh
-from head_surface import LOOKS, Cover, below_collar
+from head_surface import LOOKS, MATERIALS, Cover, below_collar
 
 SIZE = 1024
 _OPEN = {"jawOpen": 0.6, "mouthUpperUpLeft": 0.3, "mouthUpperUpRight": 0.3}
@@ -36,12 +36,16 @@ def paint(
         colours[canvas.material == number, :3] = look.colour
     colours[canvas.of(*_BODY), :3] = LOOKS["skin"].colour
 
-    points = {name: mesh.vertices[index] for name, index in regions.items() if index.dtype.kind == "i"}
+    points = {
+        name: mesh.vertices[index] for name, index in regions.items() if index.dtype.kind == "i"
+    }
     _paint_skin(canvas, colours, points["landmarks_68"])
     paint_hair(canvas, colours)
     paint_brows(canvas, colours, points["landmarks_68"])
     _paint_lips(canvas, colours, points["outer_lip_loop"], points["inner_lip_loop"])
     _shade(canvas, colours)
+    for loop in ("lid_loop_left", "lid_loop_right"):
+        _line_lids(canvas, colours, points[loop])
     _paint_cloth(canvas, colours)
     paint_eyes(canvas, colours, regions["eye_centres"])
     paint_lashes(canvas, colours, regions["eye_centres"])
@@ -59,7 +63,7 @@ def _paint_skin(canvas: Canvas, colours: NDArray, landmarks: NDArray) -> None:
     def near(point: NDArray, reach: float) -> NDArray:
         return np.exp(-((np.linalg.norm(place - point, axis=1) / reach) ** 2))
 
-    nose, brow = landmarks[30], landmarks[27] + [0, 0.045, 0]
+    nose, bridge, brow = landmarks[30], landmarks[29], landmarks[27] + np.array([0, 0.045, 0])
     blend(colour, _SALLOW, 0.5 * near(brow, 0.045))
     for side in (-1, 1):
         cheek = np.array([side * 0.046, -0.008, 0.112])
@@ -71,7 +75,7 @@ def _paint_skin(canvas: Canvas, colours: NDArray, landmarks: NDArray) -> None:
     mottle = noise(place, 0.014, 1) * 0.5 + noise(place, 0.006, 2) * 0.3
     colour *= 1 + 0.045 * mottle[:, None] * [0.6, 1.0, 1.1]
     colour *= 1 + 0.022 * noise(place, 0.0012, 3)[:, None]
-    freckle = smoothstep(0.80, 0.92, noise(place, 0.0028, 4)) * near(nose + [0, 0.012, 0], 0.045)
+    freckle = smoothstep(0.80, 0.92, noise(place, 0.0028, 4)) * near(bridge, 0.045)
     blend(colour, (0.62, 0.38, 0.28), 0.25 * freckle)
     colours[skin, :3] = colour
 
@@ -82,7 +86,7 @@ def _paint_lips(canvas: Canvas, colours: NDArray, border: NDArray, contact: NDAr
     place = canvas.position[near]
     near = near[np.linalg.norm(place - border.mean(axis=0), axis=1) < 0.05]
     place = canvas.position[near]
-    inwards = np.where(canvas.material[near] == list(LOOKS).index("lips"), 1, -1)
+    inwards = np.where(canvas.material[near] == MATERIALS.index("lips"), 1, -1)
     depth = inwards * polyline_distance(place, np.concatenate([border, border[:1]]))
     colour = colours[near, :3]
     lines = 0.05 * noise(place * [1.0, 0.12, 0.3], 0.0009, 5)
@@ -102,6 +106,19 @@ def _shade(canvas: Canvas, colours: NDArray) -> None:
     colours[skin, :3] += (0.80 * dark)[:, None] * (blend_to - colours[skin, :3])
 
 
+def _line_lids(canvas: Canvas, colours: NDArray, margin: NDArray) -> None:
+    """The roots of the lashes: a dark line along the margin, so that shut eyes read as shut."""
+    skin = canvas.of("skin")
+    near = skin[np.linalg.norm(canvas.position[skin] - margin.mean(axis=0), axis=1) < 0.03]
+    place = canvas.position[near]
+    distance = polyline_distance(place, np.concatenate([margin, margin[:1]]))
+    upper = smoothstep(-0.002, 0.002, place[:, 1] - margin[:, 1].mean())
+    weight = (0.25 + 0.5 * upper) * np.exp(-((distance / 0.0011) ** 2))
+    colour = colours[near, :3]
+    blend(colour, LOOKS["lashes"].colour, weight)
+    colours[near, :3] = colour
+
+
 def _paint_cloth(canvas: Canvas, colours: NDArray) -> None:
     """A dark jersey from the base of the neck down: the mesh ends in it, not in bare skin."""
     skin = canvas.of(*_BODY)
@@ -109,7 +126,10 @@ def _paint_cloth(canvas: Canvas, colours: NDArray) -> None:
     below = below_collar(place)
     colour = colours[skin, :3]
     colour *= 1 - 0.35 * np.exp(-((np.minimum(below, 0) / 0.004) ** 2))[:, None]
-    cloth = np.array(LOOKS["cloth"].colour) * (1 + 0.10 * noise(place * [1, 0.3, 1], 0.0016, 6))[:, None]
+    cloth = (
+        np.array(LOOKS["cloth"].colour)
+        * (1 + 0.10 * noise(place * [1, 0.3, 1], 0.0016, 6))[:, None]
+    )
     band = smoothstep(0, 0.0012, below) * (1 - smoothstep(0.008, 0.0095, below))
     cloth = cloth * (1 + 0.25 * band)[:, None]
     weight = smoothstep(-0.0004, 0.0004, below)[:, None]

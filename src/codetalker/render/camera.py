@@ -44,20 +44,23 @@ class Camera:
         height = top - chin
         depth = float(vertices[landmarks[27:36], 2].mean())
         extent = 1.23 * height
-        return cls((0.0, top + 0.10 * height - extent / 2, depth / 2), extent, 3.1 * extent, fades=True)
+        return cls(
+            (0.0, top + 0.10 * height - extent / 2, depth / 2), extent, 3.1 * extent, fades=True
+        )
 
     def project(self, vertices: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """(V, 3) metres -> (V, 3) float32: x right and y down in samples of a size x size picture,
         and depth (smaller is nearer), in perspective."""
         seen = self.turn(vertices - np.array(self.target, np.float32))
-        nearness = np.float32(self.distance) / (np.float32(self.distance) - seen[:, 2])
-        scale = nearness * np.float32(size / self.extent)
-        middle = np.float32(size / 2)
+        nearness = self.distance / (self.distance - seen[:, 2])
+        scale, middle = nearness * (size / self.extent), size / 2
         x, y = middle + seen[:, 0] * scale, middle - seen[:, 1] * scale
-        return np.stack([x, y, -nearness], axis=1).astype(np.float32, copy=False)
+        seen = np.stack([x, y, -nearness], axis=1)
+        return seen.astype(np.float32, copy=False)
 
     def turn(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(V, 3) directions of the rig -> of the camera: x right, y up, z towards the camera."""
         c, s = np.float32(np.cos(self.yaw)), np.float32(np.sin(self.yaw))
         x, y, z = vectors[:, 0], vectors[:, 1], vectors[:, 2]
-        return np.stack([c * x - s * z, y, s * x + c * z], axis=1)
+        turned = np.stack([c * x - s * z, y, s * x + c * z], axis=1)
+        return turned.astype(np.float32, copy=False)

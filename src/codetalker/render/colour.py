@@ -45,9 +45,7 @@ class Textured:
         texel = self._texel(fragments, triangles)
         return [plane.take(texel, mode="clip") for plane in self._planes]
 
-    def opacity(
-        self, fragments: Fragments, triangles: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
+    def opacity(self, fragments: Fragments, triangles: NDArray[np.intp]) -> NDArray[np.float32]:
         """(M,) 0..1 at the samples of the triangles."""
         return self._alpha.take(self._texel(fragments, triangles), mode="clip")
 
@@ -70,9 +68,7 @@ class VertexColours:
         corners = self._corners[triangles]
         return [fragments.interpolate(corners[:, :, c]) for c in range(3)]
 
-    def opacity(
-        self, fragments: Fragments, triangles: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
+    def opacity(self, fragments: Fragments, triangles: NDArray[np.intp]) -> NDArray[np.float32]:
         """(M,) ones."""
         return np.ones(len(fragments.sample), np.float32)
 

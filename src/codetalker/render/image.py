@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -15,7 +16,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     layout = {3: "rgb24", 4: "rgba"}[image.shape[2]]
     codec = av.CodecContext.create("png", "w")
     codec.width, codec.height, codec.pix_fmt = image.shape[1], image.shape[0], layout
-    codec.time_base = 1
+    codec.time_base = Fraction(1)
     codec.options = {"pred": "mixed", "compression_level": "9"}
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format=layout)
     return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
@@ -23,5 +24,6 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
 
 def decode_png(data: bytes) -> NDArray[np.uint8]:
     """The bytes of a PNG file -> (H, W, 4) uint8 sRGB with alpha."""
-    with av.open(io.BytesIO(data), format="png_pipe") as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgba")
+    with av.open(io.BytesIO(data), "r", format="png_pipe") as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="rgba")
+    return np.asarray(picture, np.uint8)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 _SIDE = 256
 """Entries of the tables along the normal's x and y."""
@@ -67,26 +67,26 @@ class LightTable:
         return self._gloss.take(cell + kind * _SIDE**2, mode="clip")
 
 
-def _diffuse(normals: NDArray[np.float32], lamps: tuple[Lamp, ...]) -> NDArray[np.float32]:
+def _diffuse(normals: NDArray[np.floating], lamps: tuple[Lamp, ...]) -> NDArray[np.float32]:
     up = normals[..., 1:2] * 0.5 + 0.5
-    light = up * np.array(_SKY, np.float32) + (1 - up) * np.array(_GROUND, np.float32)
-    wrap = np.array(_WRAP, np.float32)
+    light = up * np.array(_SKY) + (1 - up) * np.array(_GROUND)
+    wrap = np.array(_WRAP)
     for lamp in lamps:
         facing = (normals @ _unit(lamp.towards))[..., None]
         lit = np.maximum((facing + wrap) / (1 + wrap), 0)
-        light += lit**1.3 * np.array(lamp.colour, np.float32)
-    return light
+        light += lit**1.3 * np.array(lamp.colour)
+    return light.astype(np.float32)
 
 
 def _gloss(
-    normals: NDArray[np.float32], lamps: tuple[Lamp, ...], roughness: float
+    normals: NDArray[np.floating], lamps: tuple[Lamp, ...], roughness: float
 ) -> NDArray[np.float32]:
     """Blinn-Phong highlights; the exponent is the usual match to a GGX lobe of that roughness."""
     alpha = max(roughness, 0.05) ** 2
     exponent = 2 / alpha**2 - 2
     strength = 0.04 * (exponent + 8) / 8
-    view = np.array([0, 0, 1], np.float32)
-    light = np.zeros(normals.shape[:2], np.float32)
+    view = np.array([0.0, 0.0, 1.0])
+    light = np.zeros(normals.shape[:2])
     for lamp in lamps:
         towards = _unit(lamp.towards)
         halfway = _unit(towards + view)
@@ -97,6 +97,6 @@ def _gloss(
     return np.minimum(light, 1.5).astype(np.float32)
 
 
-def _unit(vector: object) -> NDArray[np.float32]:
-    array = np.asarray(vector, np.float32)
+def _unit(vector: ArrayLike) -> NDArray[np.floating]:
+    array = np.asarray(vector, float)
     return array / np.linalg.norm(array)

@@ -214,10 +214,10 @@ def _touched(
         return np.ones(len(triangles), bool)
     turning = np.zeros(count, bool)
     turning[triangles[moving[triangles].any(axis=1)]] = True
-    return turning[triangles].any(axis=1)
+    return np.asarray(turning[triangles].any(axis=1))
 
 
 def _faces_camera(corners: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(N, 3, >=2) corners with y down -> (N,) whether they are counter-clockwise to the viewer."""
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] < 0
+    return np.asarray(a[:, 0] * b[:, 1] < a[:, 1] * b[:, 0])
