@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import codetalker
+from codetalker.cli import main
 from codetalker.commands.evaluate import evaluate
 from codetalker.data.corpus import read_corpus
 from codetalker.data.prepare import convert, open_source
@@ -256,3 +257,26 @@ def test_code_usage_is_that_of_all_codes_together() -> None:
     usage.add(np.array([0, 1, 5, 5, 1, 0]))
     assert usage.used == 3
     assert usage.perplexity == pytest.approx(3)
+
+
+def test_the_commands_work_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prepare, predict, evaluate, by the command line; a mistake is one line and status 2."""
+    source, store = tmp_path / "own", tmp_path / "store"
+    clips = write_official_layout(source, ("F2_s1", "F3_s1"))
+    for name in ("lve.txt", "fdd.txt"):
+        (source / name).write_text("0 1 2")
+    assert (
+        main(["prepare", "own", str(source), "-o", str(store), "--fps", "25", "--val", "F3"]) == 0
+    )
+    np.save(tmp_path / "F3_s1.npy", clips["F3_s1"])
+    command = ["evaluate", str(tmp_path), "--against", str(store)]
+    assert main([*command, "--json", str(tmp_path / "out.json")]) == 0
+    (row,) = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert (row["clips"], row["lve"]) == (1, 0)
+    capsys.readouterr()
+    assert main([*command, "--split", "test"]) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("error:")
+    assert "has no clips of 'test'" in said
+    assert "\n" not in said
+    assert main([*command, "--json", str(tmp_path / "none" / "out.json")]) == 2
