@@ -6,9 +6,32 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
+
+from codetalker.bundle import find_model
+from codetalker.errors import ModelError
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Material beside the repository that is not part of it; tests that need it skip without it."""
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small model of the `default` family with random weights; see `tiny_model`."""
+    from tiny_model import export_tiny
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    export_tiny(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundled_model() -> Path:
+    """The folder of the trained model that comes with the package."""
+    try:
+        return find_model()
+    except ModelError:
+        pytest.skip("this checkout has no trained model")
 
 
 def write_sound(

@@ -1,14 +1,20 @@
 """CodeTalker: speech in, a talking 3D face out.
 
-    talker = codetalker.load()
-    talker.animate("speech.wav").save("face.glb")
+>>> talker = codetalker.load()
+>>> talker.animate("speech.wav").save("face.glb")
 """
 
-from codetalker.audio import Waveform
-from codetalker.errors import CodeTalkerError
-from codetalker.motion import Motion
-from codetalker.rig import Rig, bundled_head
-from codetalker.talker import Live, Talker, load
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codetalker.audio import Waveform
+    from codetalker.errors import CodeTalkerError
+    from codetalker.motion import Motion
+    from codetalker.rig import Rig, bundled_head
+    from codetalker.talker import Live, Talker, load
 
 __all__ = [
     "CodeTalkerError",
@@ -20,3 +26,26 @@ __all__ = [
     "bundled_head",
     "load",
 ]
+
+_HOMES = {
+    "CodeTalkerError": "errors",
+    "Live": "talker",
+    "Motion": "motion",
+    "Rig": "rig",
+    "Talker": "talker",
+    "Waveform": "audio",
+    "bundled_head": "rig",
+    "load": "talker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `codetalker --help` needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = getattr(import_module(f"codetalker.{_HOMES[name]}"), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

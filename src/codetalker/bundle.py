@@ -86,7 +86,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(_read(path, 1 << 20))
         version = config["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a model's config.json ({error})") from None
     if version != FORMAT_VERSION:
         raise ModelError(
@@ -151,7 +151,9 @@ def write_bundle(
 def _checked(path: Path, expected: str) -> bytes:
     content = _read(path, MAX_FILE_BYTES)
     if hashlib.sha256(content).hexdigest() != expected:
-        raise ModelError(f"{path} is damaged: its checksum is not that of config.json; copy it again")
+        raise ModelError(
+            f"{path} is damaged: its checksum is not that of config.json; copy it again"
+        )
     return content
 
 

@@ -30,6 +30,9 @@ Progress = Callable[[float, float], None]
 FEED_SECONDS = 4.0
 """How much of a recording `animate` feeds at once, for the progress bar's sake."""
 
+THREADS = min(4, cpu_count() or 1)
+"""Windows that are heard at once; the frames, one after another, keep up with no more."""
+
 
 def load(model: str | PathLike[str] | None = None) -> Any:
     """A talker: the bundled one, or that of a model folder.
@@ -73,8 +76,14 @@ class Talker:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self._speech = _session(bundle.speech, "speech.onnx")
-        self._frame = _session(bundle.talker, "talker.onnx")
+        width = next(iter(bundle.styles.values())).shape
+        noise = (len(bundle.temperature), len(bundle.codebook))
+        inputs = bundle.state | {"speech": (1, *width), "style": (1, *width), "noise": (1, *noise)}
+        inputs["motion"] = (1, len(bundle.blendshapes))
+        self._speech = _session(
+            bundle.speech, "speech.onnx", {"samples": (1, bundle.windows.samples)}
+        )
+        self._frame = _session(bundle.talker, "talker.onnx", inputs)
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -151,23 +160,26 @@ class Talker:
     def start(self, seed: int = 0) -> TalkerState:
         """The state before the first sample: silence, and a neutral face."""
         shapes = self.bundle.state
-        arrays = {
-            name: np.zeros(shape, np.int64 if name == "position" else np.float32)
-            for name, shape in shapes.items()
-        }
-        lead = np.zeros(self.bundle.windows.lead, np.float32)
-        return TalkerState(**arrays, pending=lead, received=0, seed=seed)
+        return TalkerState(
+            cache=np.zeros(shapes["cache"], np.float32),
+            context=np.zeros(shapes["context"], np.float32),
+            motion=np.zeros(shapes["motion"], np.float32),
+            position=np.zeros(shapes["position"], np.int64),
+            pending=np.zeros(self.bundle.windows.lead, np.float32),
+            received=0,
+            seed=seed,
+        )
 
     def hear(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """(samples,) window -> (frames_per_hop, width): what the talker hears in each frame."""
-        return self._speech.run(None, {"samples": window[None]})[0]  # type: ignore[return-value]
+        return _run(self._speech, {"samples": window[None]})[0]
 
     def frame(
         self, speech: NDArray[np.float32], style: NDArray[np.float32], state: TalkerState
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """One frame: its (K,) weights and (H,) codes; the state moves on."""
-        motion, codes, state.cache, state.context = self._frame.run(
-            None,
+        motion, codes, state.cache, state.context = _run(
+            self._frame,
             {
                 "speech": speech[None],
                 "style": style[None],
@@ -177,10 +189,10 @@ class Talker:
                 "motion": state.motion,
                 "position": state.position,
             },
-        )  # type: ignore[misc]
-        state.motion = motion  # type: ignore[assignment]
+        )
+        state.motion = motion
         state.position = state.position + 1
-        return motion[0], codes[0]  # type: ignore[return-value]
+        return motion[0], codes[0]
 
     def _noise(self, state: TalkerState) -> NDArray[np.float32]:
         """(1, H, codes) Gumbel noise of this frame, scaled by the temperatures."""
@@ -277,25 +289,36 @@ class Live:
         cuts = [pending[start : start + windows.samples] for start in starts]
         self.state.pending = pending[count * windows.hop_samples :].copy()
         if count < 2:
-            heard = map(self.talker.hear, cuts)
-        else:
-            heard = _POOL.map(self.talker.hear, cuts)
-        for frames in heard:
-            yield from frames
+            for cut in cuts:
+                yield from self.talker.hear(cut)
+            return
+        with ThreadPoolExecutor(min(THREADS, count)) as pool:
+            for frames in pool.map(self.talker.hear, cuts):
+                yield from frames
 
 
-_POOL = ThreadPoolExecutor(cpu_count() or 1, thread_name_prefix="codetalker")
-
-
-def _session(graph: bytes, name: str) -> onnxruntime.InferenceSession:
+def _session(
+    graph: bytes, name: str, inputs: dict[str, tuple[int, ...]]
+) -> onnxruntime.InferenceSession:
+    """A graph ready to run, once its inputs are seen to have the shapes that the bundle gives."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # windows run beside each other instead
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime raises many kinds for a graph it cannot run
         raise ModelError(f"{name} cannot be run ({error}); export the model again") from None
+    takes = {value.name: tuple(value.shape) for value in session.get_inputs()}
+    if takes != inputs:
+        raise ModelError(f"{name} takes {takes}, not {inputs}; export the model again")
+    return session
+
+
+def _run(
+    session: onnxruntime.InferenceSession, inputs: dict[str, NDArray[Any]]
+) -> list[NDArray[Any]]:
+    return session.run(None, inputs)  # type: ignore[return-value]  # these graphs give tensors only
 
 
 def _pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

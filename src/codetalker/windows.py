@@ -32,6 +32,9 @@ class SpeechWindows:
         look_ahead: frames after the hop that the encoder may look at.
         past: frames before the hop whose features are kept beside the hop's and the look-ahead's.
         fps: motion frames per second; the hop holds a whole number of them.
+
+    Raises:
+        ValueError: it does not, or the numbers exclude each other.
     """
 
     left: int = 32
@@ -39,6 +42,12 @@ class SpeechWindows:
     look_ahead: int = 6
     past: int = 4
     fps: int = 25
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.past <= self.left and self.hop > 0 <= self.look_ahead and self.fps > 0):
+            raise ValueError(f"{self} is no window")
+        if self.hop_samples * self.fps % SAMPLE_RATE:
+            raise ValueError(f"{self}: the hop does not hold a whole number of motion frames")
 
     @property
     def frames(self) -> int:

@@ -74,7 +74,7 @@ class Block(nn.Module):
 
 
 def convolutions(inputs: int, outputs: int, config: CodecConfig) -> nn.Sequential:
-    """(B, inputs, T + reach - 1) -> (B, outputs, T), each frame from the `reach` frames up to it."""
+    """(B, inputs, T + reach - 1) -> (B, outputs, T), each from the `reach` frames up to it."""
     return nn.Sequential(
         nn.Conv1d(inputs, config.width, 1),
         *(Block(config.width, config.taps) for _ in range(config.blocks)),
@@ -121,8 +121,7 @@ class Codec(nn.Module):
         heads = [part.heads for part in self.config.parts]
         parts = torch.cat([context, features], 1).split(heads, 2)
         motion = [
-            net(x.flatten(2).transpose(1, 2))
-            for net, x in zip(self.decoders, parts, strict=True)
+            net(x.flatten(2).transpose(1, 2)) for net, x in zip(self.decoders, parts, strict=True)
         ]
         return torch.cat(motion, 1).transpose(1, 2)[..., self.rank]
 

@@ -29,7 +29,7 @@ OPSET = 18
 
 
 class SpeechGraph(nn.Module):
-    """(1, samples) window -> (frames_per_hop, width): what the talker hears in each motion frame."""
+    """(1, samples) window -> (frames_per_hop, width): what the talker hears in each frame."""
 
     def __init__(self, encoder: WhisperEncoder, adapter: SpeechAdapter, kept: int) -> None:
         super().__init__()

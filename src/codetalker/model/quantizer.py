@@ -24,7 +24,7 @@ class Quantized(NamedTuple):
 
 
 class VectorQuantizer(nn.Module):
-    """Codebook of `size` rows of width `dim`; `commitment` weighs the encoder's side of the loss."""
+    """Codebook of `size` rows of width `dim`; `commitment` weighs the encoder's loss."""
 
     def __init__(self, size: int, dim: int, commitment: float = 0.25) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ from codetalker.windows import MEL_HOP, MEL_REACH
 
 FFT = 2 * MEL_REACH
 LOG_MEL_REFERENCE = 1.5
-"""log10 of the mel power that stands for the recording's maximum; speech at a usual level has it."""
+"""log10 of the mel power that stands for the recording's maximum, as speech usually has it."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,7 @@ class WhisperEncoder(nn.Module):
         self.conv1 = nn.Conv1d(config.mels, config.width, 3, padding=1)
         self.conv2 = nn.Conv1d(config.width, config.width, 3, stride=2, padding=1)
         self.positions = nn.Parameter(sinusoidal_encoding(1500, config.width))
-        self.layers = nn.ModuleList(
-            Layer(config.width, config.heads) for _ in range(config.layers)
-        )
+        self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.layers))
 
     def forward(self, samples: Tensor, kept: int) -> Tensor:
         x = F.gelu(self.conv1(self.log_mel(samples)))

@@ -54,7 +54,9 @@ class Augmentation:
             return bool(random.random() < probability)
 
         telephone = chance(0.12)
-        band = (300.0, 3400.0) if telephone else (random.uniform(0, 120), random.uniform(4500, 8000))
+        band = (
+            (300.0, 3400.0) if telephone else (random.uniform(0, 120), random.uniform(4500, 8000))
+        )
         return Augmentation(
             speed=float(np.exp(random.uniform(-0.12, 0.14))) if chance(0.5) else 1.0,
             pitch=float(np.exp(random.uniform(-0.3, 0.75))) if chance(0.8) else 1.0,
@@ -114,7 +116,9 @@ def _respeak(samples: NDArray[np.float32], voice: Augmentation) -> NDArray[np.fl
     share = np.minimum(source - below, 1.0)
     wanted = envelope[:, below] * (1 - share) + envelope[:, below + 1] * share
     hertz = bins * voice.pitch * SAMPLE_RATE / FFT
-    curve = np.interp(np.log2(hertz + 60), np.log2([60, 500, 1000, 2000, 4000, 8000]), voice.equaliser)
+    curve = np.interp(
+        np.log2(hertz + 60), np.log2([60, 500, 1000, 2000, 4000, 8000]), voice.equaliser
+    )
     gain = wanted - envelope + curve * (np.log(10) / 20)
     gain[:, (hertz < voice.band[0]) | (hertz > voice.band[1])] = np.log(1e-3)
     shaped = _synthesise(spectra * np.exp(np.minimum(gain, 6.0)), round(len(samples) * voice.pitch))
@@ -145,7 +149,7 @@ def _synthesise(spectra: NDArray[np.complex64], length: int) -> NDArray[np.float
 
 
 def _vocode(spectra: NDArray[np.complex64], factor: float) -> NDArray[np.complex64]:
-    """Make it `factor` times as long at the same pitch (phase vocoder, Flanagan and Golden 1966)."""
+    """`factor` times as long at the same pitch (phase vocoder, Flanagan and Golden 1966)."""
     place = np.arange(0, len(spectra) - 1, 1 / factor)
     below = place.astype(int)
     share = (place - below)[:, None]
@@ -171,9 +175,7 @@ def _reverberate(
     return wet[: len(samples)].astype(np.float32)
 
 
-def _coloured_noise(
-    length: int, tilt: float, random: np.random.Generator
-) -> NDArray[np.float32]:
+def _coloured_noise(length: int, tilt: float, random: np.random.Generator) -> NDArray[np.float32]:
     """Noise of unit power whose spectrum falls by `tilt` dB per octave."""
     spectrum = np.fft.rfft(random.standard_normal(length))
     octave = np.log2(np.maximum(np.arange(len(spectrum)), 1) / len(spectrum) * 8000 / 60 + 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -175,7 +176,7 @@ def _pause(random: np.random.Generator) -> int:
 def _join(parts: list[tuple[NDArray, NDArray, NDArray]], style: str) -> Stream:
     """Concatenate; the mouth opens over the last frames of a pause into the next clip's pose."""
     mouth = list(MOUTH.channels)
-    for (_, weights, _), (_, following, _) in zip(parts, parts[1:], strict=False):
+    for (_, weights, _), (_, following, _) in pairwise(parts):
         rise = (np.arange(1, 4) / 4)[:, None].astype(np.float32) ** 2
         weights[-3:, mouth] = np.maximum(weights[-3:, mouth], following[0, mouth] * rise)
     samples, weights, mask = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

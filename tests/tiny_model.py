@@ -1,0 +1,81 @@
+"""A twin of the bundled model, small and with random weights, so that tests need no training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from codetalker.bundle import Bundle
+from codetalker.model.codec import MOUTH, UPPER, Codec, CodecConfig, Part
+from codetalker.model.export import export_bundle
+from codetalker.model.talker import Talker, TalkerConfig
+from codetalker.model.whisper import WhisperConfig, WhisperEncoder
+from codetalker.rig import bundled_head
+from codetalker.windows import SpeechWindows
+
+WINDOWS = SpeechWindows(left=6, hop=4, look_ahead=6, past=4)
+STYLES = {"anna": 1, "bert": 0}
+"""Style name -> row of the talker's table; the rows are not in the names' order on purpose."""
+PARTS = (Part("mouth", MOUTH.channels, 2), Part("upper", UPPER.channels, 1))
+CODEC = CodecConfig(parts=PARTS, codes=16, code_width=4, width=8, blocks=1)
+ENCODER = WhisperConfig(width=16, heads=2, layers=2, mels=20)
+TALKER = TalkerConfig(
+    styles=2, heads=3, code_width=4, features=16, bottleneck=8, width=16, layers=2,
+    attention_heads=2, feedforward=32, period=5, window=8,
+)  # fmt: skip
+
+
+def tiny_encoder() -> WhisperEncoder:
+    torch.manual_seed(1)
+    return WhisperEncoder(ENCODER).eval()
+
+
+def tiny_codec() -> Codec:
+    """Its decoder gives weights about 0.3, most of them within 0..1."""
+    torch.manual_seed(2)
+    codec = Codec(CODEC).eval()
+    for decoder in codec.decoders:
+        last = list(decoder.children())[-1]
+        with torch.no_grad():
+            last.weight.mul_(2)
+            last.bias.fill_(0.3)
+    return codec
+
+
+def tiny_talker() -> Talker:
+    """Its queries are about as spread as the codebook, so that speech changes the codes."""
+    torch.manual_seed(3)
+    talker = Talker(TALKER, WINDOWS).eval()
+    windows = torch.from_numpy(WINDOWS.cut(babble(10)).copy())
+    with torch.no_grad():
+        speech = talker.adapter(tiny_encoder()(windows, WINDOWS.kept)).flatten(0, 1)[None]
+        talker.adapter.gather.weight.div_(speech.std())
+        talker.adapter.gather.bias.sub_(speech.mean((0, 1))).div_(speech.std())
+        speech = (speech - speech.mean((0, 1))) / speech.std()
+        queries = talker(speech, talker.style.weight[:1, None], torch.zeros(1, len(speech[0]), 52))
+        mean, spread = queries.mean((0, 1)).flatten(), queries.std((0, 1)).flatten()
+        talker.query.weight.div_(spread[:, None])
+        talker.query.bias.sub_(mean).div_(spread)
+    return talker
+
+
+def export_tiny(folder: Path) -> Bundle:
+    """The default style is not the first of the table; the upper face is sampled."""
+    return export_bundle(
+        folder, tiny_encoder(), tiny_talker(), tiny_codec(), bundled_head(), STYLES, "bert",
+        (0.0, 1.0), WINDOWS, {"weights": "random"},
+    )  # fmt: skip
+
+
+def babble(seconds: float, rate: int = 16000, seed: int = 0) -> NDArray[np.float32]:
+    """(N,) tones of changing pitch and loudness, some silence: what speech is to an encoder."""
+    random = np.random.default_rng(seed)
+    count = round(seconds * rate)
+    corners = np.arange(0, count + rate, rate // 8)
+    loudness = np.interp(np.arange(count), corners, random.uniform(-0.2, 0.3, len(corners)))
+    pitch = np.interp(np.arange(count), corners, random.uniform(100, 3000, len(corners)))
+    tone = np.sin(2 * np.pi * np.cumsum(pitch) / rate)
+    return (loudness.clip(0) * (tone + 0.1 * random.standard_normal(count))).astype(np.float32)
