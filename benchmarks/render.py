@@ -75,6 +75,7 @@ def main() -> None:
     clock.watch(renderer.Renderer, "_visible", "raster, hidden surfaces")
     clock.watch(renderer.Renderer, "_shade", "shading, texture")
     clock.watch(Film, "develop", "average, tone curve")
+    clock.watch(renderer.Renderer, "_draw", "all drawing")
     clock.watch(renderer.Renderer, "frame", "picture in all")
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()

@@ -79,7 +79,7 @@ def paint_teeth(canvas: Canvas, colours: NDArray) -> None:
         (upper, _UPPER_TEETH_MM, _UPPER_GUM_Y),
         (~upper, _LOWER_TEETH_MM, _LOWER_GUM_Y),
     ):
-        shade = 1.12 if row is upper else 0.88  # lamps are above, the lower lip is in the way
+        shade = 1.15 if row is upper else 0.85  # lamps are above, the lower lip is in the way
         colour[row] = shade * _tooth_row(
             place[row], colour[row], np.array(widths) / 1000, gum_y, row is upper
         )
@@ -126,6 +126,6 @@ def paint_mouth(canvas: Canvas, colours: NDArray) -> None:
         reached = smoothstep(0.0, 0.5, canvas.openness[which])
         if name == "tongue":  # it leaves the mouth, so most of its light is the renderer's affair
             reached = 0.6 + 0.4 * reached
-        light = 0.06 + 0.94 * smoothstep(deep, front, place[:, 2]) * reached
+        light = 0.05 + 0.80 * smoothstep(deep, front, place[:, 2]) * reached
         colour *= light[:, None]
         colours[which, :3] = colour

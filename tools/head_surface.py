@@ -31,7 +31,7 @@ LOOKS = {
     "eye_white": Look((0.84, 0.82, 0.80), 0.16),
     "iris": Look((0.36, 0.47, 0.50), 0.16),
     "pupil": Look((0.03, 0.03, 0.04), 0.16),
-    "teeth": Look((0.80, 0.77, 0.71), 0.30),
+    "teeth": Look((0.84, 0.81, 0.75), 0.30),
     "mouth": Look((0.42, 0.17, 0.16), 0.80),
     "tongue": Look((0.68, 0.36, 0.35), 0.60),
     "lashes": Look((0.09, 0.06, 0.05), 0.80, blended=True),
@@ -47,7 +47,7 @@ _COARSE_IRIS, _COARSE_PUPIL = np.radians(30.0), np.radians(12.0)
 _HAIRLINE_AT = (0, 14, 26, 36, 46, 54, 60, 66, 74, 92, 104, 118, 132, 146, 180)
 _HAIRLINE_MM = (99, 101, 102, 97, 84, 66, 40, 14, 8, 40, 46, 30, -20, -46, -52)
 _AXIS_Z = 0.02
-_EAR_X, _EAR_TOP = 0.0735, 0.047
+_EAR_X, _EAR_TOP = 0.0730, 0.0425
 _COLLAR_HEIGHT, _COLLAR_SLOPE = -0.100, -0.24
 
 # Where the islands go, x0, y0, x1, y1 of the unit square, y down.
@@ -214,7 +214,7 @@ def _eye_coordinates(points: NDArray, centres: NDArray) -> NDArray:
     along = away[..., :2] * [1, -1]
     along /= np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-9)
     # The cap at the back would lie across the whole picture; a point of the rim is white enough.
-    radius[angle.mean(axis=1) > 150], along[angle.mean(axis=1) > 150] = 0.99, [1, 0]
+    radius[angle.mean(axis=1) > 150], along[angle.mean(axis=1) > 150] = 0.9, [1, 0]
     x0, y0, x1, y1 = _EYE
     middle, half = np.array([(x0 + x1) / 2, (y0 + y1) / 2]), np.array([x1 - x0, y1 - y0]) / 2
     return middle + along * radius[..., None] * half

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 _HEAD_ROOM = 1.12
 """Picture height over the height of what `Camera.around` shows."""
 
+_PORTRAIT_YAW = 0.13
+"""Radians: turned a little, a face shows its depth and still looks at the viewer."""
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -44,9 +47,8 @@ class Camera:
         height = top - chin
         depth = float(vertices[landmarks[27:36], 2].mean())
         extent = 1.23 * height
-        return cls(
-            (0.0, top + 0.10 * height - extent / 2, depth / 2), extent, 3.1 * extent, fades=True
-        )
+        target = (0.0, top + 0.10 * height - extent / 2, depth / 2)
+        return cls(target, extent, 3.1 * extent, yaw=_PORTRAIT_YAW, fades=True)
 
     def project(self, vertices: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         """(V, 3) metres -> (V, 3) float32: x right and y down in samples of a size x size picture,

@@ -126,6 +126,33 @@ def nearest(
     return depth <= buffer[fragments.sample]
 
 
+class DepthTiles:
+    """The furthest depth in each tile of a picture: tells early what must be hidden.
+
+    Args:
+        buffer: (side * side,) float32 nearest depth of each sample, as `nearest` leaves it.
+        side: the picture's height and width, in samples.
+    """
+
+    _TILE = 32
+
+    def __init__(self, buffer: NDArray[np.float32], side: int) -> None:
+        starts = np.arange(0, side, self._TILE)
+        grid = buffer.reshape(side, side)
+        rows = np.stack([grid[i : i + self._TILE].max(axis=0) for i in starts])
+        self._furthest = np.maximum.reduceat(rows, starts, axis=1)
+
+    def may_show(self, corners: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(N, 3, 3) corners x, y, depth -> (N,) false for triangles that are hidden for certain."""
+        low = np.minimum(np.minimum(corners[:, 0], corners[:, 1]), corners[:, 2])
+        high = np.maximum(np.maximum(corners[:, 0], corners[:, 1]), corners[:, 2])
+        last = len(self._furthest) - 1
+        a, b = (np.clip(c[:, :2] / self._TILE, 0, last).astype(np.intp) for c in (low, high))
+        small = (b - a <= 1).all(axis=1)
+        tiles = [self._furthest[y, x] for y in (a[:, 1], b[:, 1]) for x in (a[:, 0], b[:, 0])]
+        return np.asarray(~small | (low[:, 2] <= np.max(tiles, axis=0)))
+
+
 def _inverse_edges(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     a, b = points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
     twice_area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]

@@ -18,14 +18,14 @@ from codetalker.render.colour import CLAY, Colouring, Textured, VertexColours
 from codetalker.render.film import Film, backdrop
 from codetalker.render.light import LightTable
 from codetalker.render.normals import VertexNormals
-from codetalker.render.raster import Fragments, nearest, scan
+from codetalker.render.raster import DepthTiles, Fragments, nearest, scan
 from codetalker.rig import Rig, Surface
 
 _STILL_M = 1e-7
 """Blendshape offsets up to this many metres count as no motion."""
 _CLAY_ROUGHNESS = 0.6
 _BEHIND_LIPS = ("teeth", "mouth", "tongue")
-_WELL_OPEN_M, _MOUTH_SHUT = 0.007, 0.08
+_WELL_OPEN_M, _MOUTH_SHUT = 0.005, 0.08
 """Lip opening from which the mouth is fully lit, and the share of light left when it is shut."""
 
 
@@ -111,8 +111,7 @@ class Renderer:
         touched = _touched(triangles, len(template), moving)
         solid = ~self._finish.blended
         self._still = np.flatnonzero(~touched & solid)
-        self._moving = np.flatnonzero(touched & solid & ~self._finish.behind_lips)
-        self._mouth = np.flatnonzero(touched & solid & self._finish.behind_lips)
+        redrawn = np.flatnonzero(touched & solid)
         self._blended = np.flatnonzero(self._finish.blended)
 
         self._lips_at_rest = self._lip_gap(template)
@@ -121,6 +120,12 @@ class Renderer:
         self._film = Film(size, samples, self._planes, fade=camera is not None and camera.fades)
         self._draw(self._still, *self._view(template))
         self._still_depth, self._still_planes = self._depth.copy(), self._planes.copy()
+
+        shown = self._shown(redrawn, template)
+        behind_lips = self._finish.behind_lips[redrawn]
+        self._front = redrawn[shown & ~behind_lips]
+        self._hidden = redrawn[~shown & ~behind_lips]
+        self._mouth = redrawn[behind_lips]
 
     @classmethod
     def of(cls, rig: Rig, size: int = 512, *, camera: Camera | None = None) -> Self:
@@ -141,8 +146,12 @@ class Renderer:
         np.copyto(self._depth, self._still_depth)
         np.copyto(self._planes, self._still_planes)
         points, normals = self._view(vertices)
-        self._draw(self._moving, points, normals)
-        self._draw(self._mouth, points, normals, self._through_lips(vertices))
+        self._draw(self._front, points, normals)
+        tiles = DepthTiles(self._depth, self._side)
+        for which, light in ((self._hidden, 1.0), (self._mouth, self._through_lips(vertices))):
+            self._draw(
+                which[tiles.may_show(points[self._triangles[which]])], points, normals, light
+            )
         self._blend(self._blended, points, normals)
         return self._film.develop(self._planes)
 
@@ -181,6 +190,16 @@ class Renderer:
         ):
             below = plane[fragments.sample]
             plane[fragments.sample] = below + opacity * (values - below)
+
+    def _shown(self, which: NDArray[np.intp], template: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which of the triangles can be seen at rest; the others (the lids' insides, the mouth) are
+        likely to stay hidden, so frames draw them last and test them against what is there."""
+        points, _ = self._view(template)
+        seen = self._visible(which, points)
+        shown = np.zeros(len(which), bool)
+        shown[seen.triangle[seen.span]] = True
+        np.copyto(self._depth, self._still_depth)
+        return shown
 
     def _visible(self, which: NDArray[np.intp], points: NDArray) -> Fragments:
         corners = points[self._triangles[which]]
