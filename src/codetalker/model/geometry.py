@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codetalker.rig import Rig
@@ -58,3 +59,45 @@ class GeometryLoss(nn.Module):
 
     def _energy(self, error: Tensor) -> Tensor:
         return ((error @ self.gram) * error).sum()
+
+
+class ArticulationLoss(nn.Module):
+    """What squared errors let slip: lips that should touch, and how far the mouth moves at all.
+
+    A mean over plausible motions closes no lips and moves less than any of them.
+    """
+
+    CLOSED, OPEN, TARGET = 0.4, 1.6, 0.2
+    """Lip gap over rest in mm: a closure lies below the first between openings above the second."""
+    NEAR = 6
+    """Frames to either side in which the lips open (240 ms at 25 fps)."""
+
+    def __init__(self, rig: Rig, axes: int = 8) -> None:
+        super().__init__()
+        upper, lower = rig.lip_gap
+        gap = 1e3 * (rig.blendshapes[:, upper, 1] - rig.blendshapes[:, lower, 1]).mean(1)
+        lips = 1e3 * rig.basis("lips").astype(np.float64)
+        flat = lips.reshape(len(lips), -1) / np.sqrt(lips.shape[1])
+        left, sizes, _ = np.linalg.svd(flat, full_matrices=False)
+        self.register_buffer("gap", torch.from_numpy(gap).float(), persistent=False)
+        self.register_buffer(
+            "axes", torch.from_numpy(left[:, :axes] * sizes[:axes]).float(), persistent=False
+        )
+        self.gap: Tensor
+        self.axes: Tensor
+
+    def closure(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """mm^2: how far (B, T, K) lips stay open where the true ones close between openings."""
+        gap = true @ self.gap
+        ahead = F.max_pool1d(F.pad(gap, (0, self.NEAR)), self.NEAR + 1, 1)
+        behind = F.max_pool1d(F.pad(gap, (self.NEAR, 0)), self.NEAR + 1, 1)
+        closed = (gap < self.CLOSED) & (ahead > self.OPEN) & (behind > self.OPEN)
+        open_by = (predicted @ self.gap - self.TARGET).clamp(min=0)
+        return (open_by.square() * closed).sum() / closed.sum().clamp(min=1)
+
+    def spread(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """mm^2: squared difference of the standard deviations over time along the lips' axes."""
+        return (self._deviation(predicted) - self._deviation(true)).square().sum(-1).mean()
+
+    def _deviation(self, motion: Tensor) -> Tensor:
+        return ((motion @ self.axes).var(dim=1) + 1e-4).sqrt()

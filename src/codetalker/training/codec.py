@@ -108,9 +108,11 @@ class CodecTraining(nn.Module):
         main, *others = self._speakers
         rows = []
         for _ in range(count):
-            own = main if random.random() < self.recipe.main_share or not others else others[
-                random.integers(len(others))
-            ]
+            own = (
+                main
+                if random.random() < self.recipe.main_share or not others
+                else others[random.integers(len(others))]
+            )
             rows.append(_crop(own[random.integers(len(own))], frames, random))
         motion = torch.from_numpy(np.stack(rows))
         mask = torch.ones_like(motion)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.model.codec import MOUTH, Codec
 from codetalker.model.generator import Generator, free_run
-from codetalker.model.geometry import GeometryLoss, GeometryWeights
+from codetalker.model.geometry import ArticulationLoss, GeometryLoss
 from codetalker.model.talker import Talker, TalkerConfig
 from codetalker.rig import Rig
 from codetalker.training.loop import Losses, Plan, fit
@@ -43,6 +44,7 @@ class TalkerRecipe:
         own_past: share of sequences whose past is the talker's own, once half the steps are done.
         noise: standard deviation of what is added to past weights; `forget` the share of
             sequences that get no past motion at all.
+        closure, spread: weights of lips that fail to close, and of motion that is too small.
     """
 
     batch: int = 24
@@ -54,7 +56,8 @@ class TalkerRecipe:
     own_past: float = 0.8
     noise: float = 0.02
     forget: float = 0.1
-    mouth_query: float = 0.0
+    closure: float = 0.2
+    spread: float = 1.0
 
 
 PLAN = Plan(steps=5000, learning_rate=1e-3, warmup=200, weight_decay=0.05, evaluate_every=250)
@@ -123,12 +126,19 @@ class TalkerTraining(nn.Module):
     """The talker and the losses of a step; the codec stays frozen."""
 
     def __init__(
-        self, talker: Talker, codec: Codec, rig: Rig, sample: Sampler, recipe: TalkerRecipe, plan: Plan
+        self,
+        talker: Talker,
+        codec: Codec,
+        rig: Rig,
+        sample: Sampler,
+        recipe: TalkerRecipe,
+        plan: Plan,
     ) -> None:
         super().__init__()
         self.talker = talker
         self._frozen = (codec,)  # in a tuple: not part of the checkpoint
-        self._geometry = (GeometryLoss(rig, GeometryWeights()),)
+        self.geometry = GeometryLoss(rig)
+        self.articulation = ArticulationLoss(rig)
         self.sample, self.recipe, self.plan = sample, recipe, plan
         speech_driven = torch.zeros(len(rig.blendshape_names))
         speech_driven[list(MOUTH.channels)] = 1.0
@@ -143,8 +153,8 @@ class TalkerTraining(nn.Module):
         self.talker.train()
         speech = self.talker.adapter(batch.features).flatten(1, 2)
         style = self.talker.style(batch.style)[:, None]
-        true = batch.motion[:, lead - 1 : -1]
-        past = self._past(step, batch, speech, style, true)
+        before = batch.motion[:, lead - 1 : -1]
+        past = self._past(step, batch, speech, style, before)
         phase = step % self.talker.config.period
         features = self.talker(speech, style, past, phase)
         rows = codec.quantizer.embedding(batch.codes) * batch.known[..., None, None]
@@ -152,7 +162,7 @@ class TalkerTraining(nn.Module):
         values = codec.quantizer(features).values
         motion = codec.decode(values, context)
         mask = batch.mask[:, lead:]
-        mouth = self._geometry[0](motion, batch.motion[:, lead:], mask * self.mouth)
+        mouth = self.geometry(motion, batch.motion[:, lead:], mask * self.mouth)
         regression = F.mse_loss(features[:, :, :mouth_heads], target[:, :, :mouth_heads])
         logits = -codec.quantizer.squared_distances(features)
         entropy = F.cross_entropy(
@@ -160,11 +170,25 @@ class TalkerTraining(nn.Module):
         ).view(logits.shape[:3])
         seen = mask[..., self.mouth == 0].amax(-1)
         query = (entropy[..., mouth_heads:].sum(-1) * seen).sum() / seen.sum().clamp(min=1)
+        true = batch.motion[:, lead:]
+        closure = self.articulation.closure(motion, true)
+        spread = self.articulation.spread(motion, true)
         recipe = self.recipe
-        loss = mouth + recipe.regression * regression + recipe.query * query
-        if recipe.mouth_query:
-            loss = loss + recipe.mouth_query * entropy[..., :mouth_heads].mean()
-        return {"loss": loss, "motion": mouth, "regression": regression, "query": query}
+        loss = (
+            mouth
+            + recipe.regression * regression
+            + recipe.query * query
+            + recipe.closure * closure
+            + recipe.spread * spread
+        )
+        return {
+            "loss": loss,
+            "motion": mouth,
+            "regression": regression,
+            "query": query,
+            "closure": closure,
+            "spread": spread,
+        }
 
     @torch.no_grad()
     def _past(self, step: int, batch: Batch, speech: Tensor, style: Tensor, true: Tensor) -> Tensor:
@@ -176,7 +200,6 @@ class TalkerTraining(nn.Module):
         past = true
         if own.any():
             lead = self.sample.lead
-            rows = codec.quantizer.embedding(batch.codes[own]) * batch.known[own][..., None, None]
             features = self.talker(speech[own], style[own], self._disturbed(true[own]))
             rows = codec.quantizer(features).values
             context = codec.quantizer.embedding(batch.codes[own, 1:lead])
@@ -211,14 +234,22 @@ def free_running_figures(
         speech = talker.adapter(validation.features).flatten(1, 2)
         style = talker.style(validation.style)
     temperature = torch.tensor(
-        [float(part is not codec.config.parts[0]) for part in codec.config.parts for _ in range(part.heads)]
+        [
+            float(part is not codec.config.parts[0])
+            for part in codec.config.parts
+            for _ in range(part.heads)
+        ]
     )
     motion, codes = free_run(Generator(talker, codec), speech, style, temperature)
     metrics = RigMetrics(rig)
     frames = validation.motion.shape[1]
     for i in range(len(motion)):
         metrics.add(
-            str(i), motion[i, :frames].numpy(), validation.motion[i].numpy(), fps, validation.silence[i]
+            str(i),
+            motion[i, :frames].numpy(),
+            validation.motion[i].numpy(),
+            fps,
+            validation.silence[i],
         )
     result = metrics.result()
     ratios = result.pop("motion_std_ratio")
@@ -255,6 +286,6 @@ def _stream_codes(data: FeatureSet, codec: Codec, windows: SpeechWindows) -> NDA
     bounds = data.starts * windows.frames_per_hop
     parts = [
         codec.quantizer.nearest(codec.encode(torch.from_numpy(data.weights[a:b].copy())[None]))[0]
-        for a, b in zip(bounds, bounds[1:], strict=False)
+        for a, b in pairwise(bounds)
     ]
     return torch.cat(parts).short().numpy()

