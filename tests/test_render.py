@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -214,6 +215,16 @@ def motion(seconds: float, audio: bool) -> Motion:
     tone = np.sin(np.arange(int(16000 * seconds)) * 0.3).astype(np.float32)
     tone[: len(tone) // 2] = 0
     return Motion(weights, head.blendshape_names, 25.0, Waveform(tone) if audio else None)
+
+
+def test_a_rig_without_known_lips_is_drawn() -> None:
+    """A user's own character: its teeth are lit, and a strip of it has a flat curve."""
+    head = replace(bundled_head(), lip_gap=np.zeros((2, 0), np.int32))
+    vertices = pose(head, jawOpen=0.7)
+    known, unknown = (Renderer.of(h, 64).frame(vertices) for h in (bundled_head(), head))
+    np.testing.assert_array_equal(known, unknown)  # the mouth is wide open: lit either way
+    picture = strip(motion(0.2, audio=False), 2, rig=head, look=Strip(tile=32, wave=40))
+    assert ((picture[32:].astype(int) @ [-1, 0, 1]) > 40).sum(axis=0).max() <= 2
 
 
 def test_a_strip_shows_sound_where_it_is() -> None:

@@ -64,15 +64,18 @@ class Finish:
 
     @classmethod
     def of(cls, surface: Surface, lip_gap: NDArray[np.int32]) -> Finish:
-        """The materials and the texture of a rig."""
+        """The materials and the texture of a rig; `lip_gap` (2, N), N = 0 if it is not known."""
+        known = lip_gap.shape[1] > 0
         kind = surface.triangle_material.astype(np.intp)
         return cls(
             colouring=Textured(surface),
             roughness=tuple(m.roughness for m in surface.materials),
             kind=kind,
             blended=np.array([m.blended for m in surface.materials])[kind],
-            behind_lips=np.array([m.name in _BEHIND_LIPS for m in surface.materials])[kind],
-            lip_gap=lip_gap,
+            behind_lips=np.array([known and m.name in _BEHIND_LIPS for m in surface.materials])[
+                kind
+            ],
+            lip_gap=lip_gap if known else np.zeros((2, 1), np.int32),
         )
 
 

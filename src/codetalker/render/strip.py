@@ -141,6 +141,8 @@ def _opening(
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Lip gap over its rest value in each column, from the bottom of the band: -1..1."""
     upper, lower = rig.lip_gap
+    if not len(upper):
+        return np.full(columns, -1.0), np.full(columns, -1.0)
     mix = rig.blendshapes[:, upper, 1].mean(axis=1) - rig.blendshapes[:, lower, 1].mean(axis=1)
     gap = motion.weights_for(rig.blendshape_names) @ mix
     at = (np.arange(columns) + 0.5) / columns * len(gap)
