@@ -108,6 +108,8 @@ def load_bundle(folder: Path) -> Bundle:
         styles, codebook = (np.load(BytesIO(data[name]), allow_pickle=False) for name in ARRAYS)
         names = [config["default_style"], *config["styles"]]
         rows = dict(zip(config["styles"], styles, strict=True))
+        if config["state"]["motion"] != [1, len(config["blendshapes"])]:
+            raise ValueError("the motion of its state has another number of blendshapes")
         return Bundle(
             name=folder.name,
             blendshapes=tuple(config["blendshapes"]),
@@ -121,7 +123,7 @@ def load_bundle(folder: Path) -> Bundle:
             talker=data["talker.onnx"],
             notes=config["notes"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, EOFError) as error:
         raise ModelError(
             f"{folder / 'config.json'} does not describe a bundle ({error}); export it again"
         ) from None

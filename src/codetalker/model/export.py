@@ -8,6 +8,7 @@ in half precision and computed in single.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -114,7 +115,8 @@ def _graph(
     module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str]
 ) -> bytes:
     """Trace to ONNX with half-precision initialisers."""
-    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the tracer, about loops that never change
         path = Path(folder) / "graph.onnx"
         torch.onnx.export(
             module.eval(), inputs, str(path), input_names=names, output_names=outputs,
