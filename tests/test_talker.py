@@ -287,7 +287,9 @@ def test_a_forked_process_can_animate(tiny_bundle: Path) -> None:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    code = "import codetalker, sys; print(*{'numpy', 'torch', 'av', 'onnxruntime'} & {*sys.modules})"
+    code = (
+        "import codetalker, sys; print(*{'numpy', 'torch', 'av', 'onnxruntime'} & {*sys.modules})"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
 

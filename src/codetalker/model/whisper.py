@@ -147,7 +147,7 @@ def load_whisper(path: Path, config: WhisperConfig = WhisperConfig()) -> Whisper
     """Read the encoder's first layers from a CTranslate2 `model.bin` (fp16).
 
     Raises:
-        ModelError: the file is not one, or lacks a variable.
+        ModelError: the file is not one, lacks a variable, or is of another size.
     """
     variables = read_ctranslate2(path)
     names = {"conv1": "conv1", "conv2": "conv2"}
@@ -167,7 +167,11 @@ def load_whisper(path: Path, config: WhisperConfig = WhisperConfig()) -> Whisper
         weight, bias = ("gamma", "beta") if "norm" in ours else ("weight", "bias")
         state[f"{ours}.weight"] = _variable(variables, f"{theirs}/{weight}", path)
         state[f"{ours}.bias"] = _variable(variables, f"{theirs}/{bias}", path)
-    encoder.load_state_dict(state)
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} is not of Whisper tiny.en's size: {reason}") from error
     return encoder.eval().requires_grad_(False)
 
 
