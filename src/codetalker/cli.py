@@ -34,6 +34,10 @@ class Command:
 COMMANDS = {
     "animate": Command("codetalker.commands.animate:animate", "speech to GLB, MP4, CSV or NPZ"),
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
+    "info": Command("codetalker.commands.info:info", "what a model is"),
+    "train": Command(
+        "codetalker.commands.train:train", "train a model, stage by stage", extra="train"
+    ),
     "import-official": Command(
         "codetalker.paper.command:import_official", "convert released checkpoints", extra="paper"
     ),

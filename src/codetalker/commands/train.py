@@ -88,8 +88,11 @@ class TalkerStage:
 
 
 def train(
-    stage: Annotated[CodecStage, tyro.conf.subcommand("codec")]
-    | Annotated[TalkerStage, tyro.conf.subcommand("talker")],
+    stage: Annotated[
+        Annotated[CodecStage, tyro.conf.subcommand("codec")]
+        | Annotated[TalkerStage, tyro.conf.subcommand("talker")],
+        tyro.conf.arg(name=""),
+    ],
 ) -> None:
     """Train a model: first the codec, then the talker."""
     stage.run()

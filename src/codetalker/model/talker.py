@@ -41,7 +41,7 @@ class TalkerConfig:
     features: int = 384
     bottleneck: int = 96
     width: int = 192
-    layers: int = 4
+    layers: int = 3
     attention_heads: int = 4
     feedforward: int = 768
     period: int = 25

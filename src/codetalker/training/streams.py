@@ -129,13 +129,36 @@ def feature_set(
         lengths.append(len(features[-1]))
         names.append(styles.index(stream.style))
         progress(len(stream.samples) / SAMPLE_RATE)
-    return FeatureSet(
+    data = FeatureSet(
         np.concatenate(features),
         np.concatenate(weights),
         np.concatenate(masks),
         np.cumsum(lengths),
         np.array(names),
     )
+    borrow_upper_face(data, windows.frames_per_hop, np.random.default_rng((seed, 1)))
+    return data
+
+
+def borrow_upper_face(data: FeatureSet, frames_per_hop: int, random: np.random.Generator) -> None:
+    """Give streams whose eyes and brows are not known those of others, in place.
+
+    Speech hardly determines them; without any, such a style would learn nothing of them and blink
+    at random.
+    """
+    upper = list(UPPER.channels)
+    bounds = data.starts * frames_per_hop
+    spans = [slice(a, b) for a, b in pairwise(bounds)]
+    known = [data.mask[span][:, upper].any() for span in spans]
+    if not any(known) or all(known):
+        return
+    own = [span for span, there in zip(spans, known, strict=True) if there]
+    weights = np.concatenate([data.weights[span][:, upper] for span in own])
+    mask = np.concatenate([data.mask[span][:, upper] for span in own])
+    for span in (span for span, there in zip(spans, known, strict=True) if not there):
+        rows = (random.integers(len(weights)) + np.arange(span.stop - span.start)) % len(weights)
+        data.weights[span, upper] = weights[rows]
+        data.mask[span, upper] = mask[rows]
 
 
 def at_rate(clip: Clip, fps: int) -> NDArray[np.float32]:

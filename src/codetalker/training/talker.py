@@ -47,8 +47,8 @@ class TalkerRecipe:
         closure, spread: weights of lips that fail to close, and of motion that is too small.
     """
 
-    batch: int = 24
-    frames: int = 96
+    batch: int = 16
+    frames: int = 72
     main_share: float = 0.6
     clean_share: float = 0.25
     regression: float = 1.0
@@ -60,7 +60,7 @@ class TalkerRecipe:
     spread: float = 1.0
 
 
-PLAN = Plan(steps=5000, learning_rate=1e-3, warmup=200, weight_decay=0.05, evaluate_every=250)
+PLAN = Plan(steps=3000, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=200)
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def free_running_figures(
             for _ in range(part.heads)
         ]
     )
-    motion, codes = free_run(Generator(talker, codec), speech, style, temperature)
+    motion, _ = free_run(Generator(talker, codec), speech, style, temperature)
     metrics = RigMetrics(rig)
     frames = validation.motion.shape[1]
     for i in range(len(motion)):

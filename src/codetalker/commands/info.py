@@ -1,0 +1,34 @@
+"""`codetalker info`: what a model is and what it was trained on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+import codetalker
+from codetalker.bundle import BUNDLED
+
+
+def info(model: Annotated[Positional[str], arg(metavar="MODEL")] = BUNDLED) -> None:
+    """Show a model's styles, rate, latency, and the notes of its makers.
+
+    Args:
+        model: folder or name of a model; the bundled one by default.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    talker = codetalker.load(model)
+    table = Table(show_header=False)
+    table.add_row("styles", ", ".join(talker.styles))
+    table.add_row("frames per second", f"{talker.fps:g}")
+    if isinstance(talker, codetalker.Talker):
+        bundle = talker.bundle
+        table.add_row("live latency", f"{talker.latency * 1000:.0f} ms and computing")
+        table.add_row("codebook", "{} codes of width {}".format(*bundle.codebook.shape))
+        table.add_row("codes per frame", f"{len(bundle.temperature)}")
+        table.add_row("size", f"{(len(bundle.speech) + len(bundle.talker)) / 1e6:.1f} MB")
+        for name, note in bundle.notes.items():
+            table.add_row(name, note)
+    Console().print(table)
