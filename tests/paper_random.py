@@ -16,7 +16,10 @@ PRESET_NAMES = ("vocaset", "biwi")
 def random_model(name: str = "vocaset", seed: int = 0, **options: bool) -> PaperModel:
     """The tiny twin of a preset, in evaluation; `options` are fields of the talker's config."""
     config = tiny(preset(name))
-    return randomized(PaperModel(replace(config, talker=replace(config.talker, **options))), seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = PaperModel(replace(config, talker=replace(config.talker, **options)))
+    return randomized(model, seed)
 
 
 def randomized(model: PaperModel, seed: int = 0) -> PaperModel:

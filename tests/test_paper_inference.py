@@ -20,7 +20,7 @@ from paper_oracle import NaiveLoop  # noqa: E402
 from paper_random import PRESET_NAMES, one_style, random_model, waveform  # noqa: E402
 
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}  # the fixtures' own; they were made on another CPU
-WINDOWED = Limits(refresh=4, attention=12, overlap=4)
+LIMITED = Limits(keep=True, attention=44, overlap=8)
 
 
 def published(case, clip, blended):
@@ -46,10 +46,31 @@ def test_exact_prediction_is_the_published_one(case, clip, blended):
 @needs_fixtures
 @pytest.mark.parametrize(("case", "clip"), CASES)
 @pytest.mark.parametrize("blended", [False, True])
-def test_fast_prediction_keeps_the_published_codes_of_two_seconds(case, clip, blended):
+def test_fast_prediction_is_the_published_one_for_a_second_and_near_it_for_two(case, clip, blended):
+    """Random weights let one code that differs decide all that follow; few do."""
     arrays, weights, key = published(case, clip, blended)
     predicted = Predictor(model_of(case), "fast").predict([arrays["audio"][0]], weights)[0]
-    assert torch.equal(predicted.indices.flatten(), arrays[key + "indices"].flatten())
+    same = predicted.indices == arrays[key + "indices"].view_as(predicted.indices)
+    assert same[:32].all()
+    assert same.float().mean() > 0.9
+
+
+@needs_fixtures
+@pytest.mark.parametrize("case", ["voca_like", "biwi_like"])
+@torch.inference_mode()
+def test_fast_feedback_is_off_by_a_fiftieth_of_its_spread_at_most(case):
+    """Ten seconds of the same codes, so that no difference is carried on."""
+    model = model_of(case)
+    exact, fast = Predictor(model), Predictor(model, "fast")
+    predicted = exact.predict([waveform(10)], one_style(model.config)[None])[0]
+    codes = model.codec.quantize(predicted.features).values.flatten(1)[:, None]
+    states = [p.feedback.start(1, len(codes)) for p in (exact, fast)]
+    right, near = (
+        torch.cat([p.feedback.step(frame, state) for frame in codes])
+        for p, state in zip((exact, fast), states, strict=True)
+    )
+    off = (near - right).square().mean().sqrt() / right.std(0).square().mean().sqrt()
+    assert 0 < off < 0.02
 
 
 @pytest.mark.parametrize("name", PRESET_NAMES)
@@ -98,10 +119,10 @@ def test_one_frame_is_predicted_as_the_first_of_two(name):
 
 
 @pytest.mark.parametrize("name", PRESET_NAMES)
-@pytest.mark.parametrize("limits", ["exact", WINDOWED])
+@pytest.mark.parametrize("limits", ["exact", LIMITED])
 def test_clips_of_different_lengths_in_a_batch_equal_the_single_clips(name, limits):
     model = random_model(name)
-    clips = [waveform(seconds, seed) for seed, seconds in enumerate((0.9, 0.3, 1.6))]
+    clips = [waveform(seconds, seed) for seed, seconds in enumerate((1.2, 0.3, 2.5))]
     styles = torch.stack([one_style(model.config, index) for index in (2, 0, 1)])
     predictor = Predictor(model, limits)
     together = predictor.predict(clips, styles)
@@ -165,7 +186,7 @@ def test_limits_that_the_clip_does_not_reach_change_nothing(name):
     model = random_model(name)
     samples, style = waveform(1.0), one_style(model.config)[None]
     exact = Predictor(model).predict([samples], style)[0]
-    limited = Predictor(model, Limits(refresh=64, attention=64)).predict([samples], style)[0]
+    limited = Predictor(model, Limits(attention=64)).predict([samples], style)[0]
     assert torch.equal(limited.indices, exact.indices)
     torch.testing.assert_close(limited.motion, exact.motion, **TOLERANCE)
 

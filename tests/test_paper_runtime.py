@@ -177,8 +177,12 @@ def test_half_precision_stays_near_and_keeps_the_codebook(folder):
     talker = PaperTalker.load(folder, precision="bfloat16")
     assert talker.model.codec.quantizer.embedding.weight.dtype == torch.float32
     assert talker.model.talker.styles.weight.dtype == torch.bfloat16
-    exact, near = PaperTalker.load(folder).animate(SPEECH), talker.animate(SPEECH)
-    assert near.vertices.dtype == np.float32
-    # bfloat16 has 8 bits; a code or two may differ, and what follows from them.
-    spread = exact.vertices.std(axis=0).mean()
-    assert np.abs(near.vertices - exact.vertices).mean() < 0.5 * spread
+    motion = talker.animate(SPEECH)
+    assert motion.vertices.dtype == np.float32
+    assert np.isfinite(motion.vertices).all()
+    # Before a code can differ: what the decoder hears, in the 8 bits of bfloat16.
+    samples = torch.from_numpy(SPEECH.samples)[None]
+    with torch.inference_mode():
+        exact = PaperTalker.load(folder).model.talker.hear(samples)
+        near = talker.model.talker.hear(samples.bfloat16()).float()
+    assert 0 < (near - exact).norm() < 0.03 * exact.norm()

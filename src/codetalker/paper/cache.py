@@ -21,16 +21,18 @@ class KeyValueCache:
         shape = (2, clips, heads, capacity, like.shape[-1] // heads)
         return cls(*like.new_empty(shape))
 
-    def put(self, keys: Tensor, values: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """Store frames from `first` on, (B, heads, T, C / heads), and give all that is stored.
+    def put(self, keys: Tensor, values: Tensor, which: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Store some frames, new ones or again, and give all that is stored.
 
-        The frames are the newest ones; frames already there are replaced.
+        Args:
+            keys, values: (B, heads, T, C / heads).
+            which: (T,) numbers of the frames.
+            count: how many frames there are so far.
         """
-        end = first + keys.shape[2]
-        slots = torch.arange(first, end, device=keys.device) % self.keys.shape[2]
-        self.keys[:, :, slots] = keys
-        self.values[:, :, slots] = values
-        filled = min(end, self.keys.shape[2])
+        capacity = self.keys.shape[2]
+        self.keys[:, :, which % capacity] = keys
+        self.values[:, :, which % capacity] = values
+        filled = min(count, capacity)
         return self.keys[:, :, :filled], self.values[:, :, :filled]
 
     def distances(self, frame: int) -> Tensor:

@@ -175,14 +175,16 @@ class CodecTransformer(nn.Module):
             x = layer(x)
         return x
 
-    def embed(self, x: Tensor, start: int = 0) -> Tensor:
-        """Linear map and positions, for (B, T, C) whose first frame is frame `start`.
+    def embed(self, x: Tensor, which: Tensor | None = None) -> Tensor:
+        """Linear map and positions, for (B, T, C); `which` (T,) numbers of the frames if not all.
 
         The released code indexes the positions by batch element, and trains with one clip per
         batch: every frame gets row 0 unless `frame_positions` is set.
         """
-        rows = start + x.shape[1] if self.frame_positions else 1
-        positions = sinusoidal_encoding(rows, x.shape[2])[start if self.frame_positions else 0 :]
+        rows = torch.zeros(1, dtype=torch.long)
+        if self.frame_positions:
+            rows = torch.arange(x.shape[1]) if which is None else which.cpu()
+        positions = sinusoidal_encoding(int(rows.max()) + 1, x.shape[2])[rows]
         return self.dropout(self.input(x) + positions.to(x))
 
 

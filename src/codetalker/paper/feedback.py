@@ -23,6 +23,10 @@ from codetalker.paper.model import PaperModel
 REACH = KERNEL // 2
 """Frames that a convolution sees on either side."""
 
+YOUNG, GROWTH = 32, 8
+"""What is kept of a clip is computed anew once it has grown by an eighth of its frames beyond 32:
+in the first second motion that is fed back depends on every frame."""
+
 
 @dataclass
 class FeedbackState:
@@ -35,6 +39,7 @@ class FeedbackState:
         caches: keys and values of every layer but the last.
         seen: (B, frames seen at most, C), a ring like the caches: inputs of the last layer.
         frames: how many frames there are.
+        refreshed: how many there were when all of them were last computed.
     """
 
     inputs: Tensor
@@ -43,27 +48,26 @@ class FeedbackState:
     caches: list[KeyValueCache]
     seen: Tensor
     frames: int = 0
+    refreshed: int = 0
 
 
 class Feedback:
     """Codes of a frame -> motion embedding of that frame, as the talker's next token.
 
     Convolution and InstanceNorm cover all frames; the transformer does too as published, and can
-    be limited. It has no notion of order, so that a frame's keys and values change only slowly
-    once the next frames are there: of frames older than `refresh` they are kept.
+    be limited. A frame's keys and values change little once it has neighbours: they may be kept
+    until the clip has grown, and only what the convolution changed is computed.
 
     Args:
         model: in evaluation mode; its weights must not change afterwards.
-        refresh: newest frames that the transformer computes anew at every step; None for all.
+        keep: whether to do so; otherwise all frames are computed anew at every step.
         window: frames that the transformer sees; None for all.
     """
 
-    def __init__(
-        self, model: PaperModel, refresh: int | None = None, window: int | None = None
-    ) -> None:
+    def __init__(self, model: PaperModel, keep: bool = False, window: int | None = None) -> None:
         decoder, embed = model.codec.decoder, model.talker.motion_map
         self.decoder: Decoder = decoder
-        self.refresh = refresh
+        self.keep = keep
         self.window = window
         block = decoder.blocks[0]
         self.leak = block.leak
@@ -91,17 +95,27 @@ class Feedback:
     def step(self, codes: Tensor, state: FeedbackState) -> Tensor:
         """Quantised codes of the next frame (B, components * code_width) -> token (B, width)."""
         self._convolve(codes, state)
+        which = self._anew(state)
         frames, capacity = state.frames, state.seen.shape[1]
-        anew = min(frames, capacity, self.refresh or frames)
-        first = frames - anew
         *layers, last = self.decoder.transformer.layers
-        x = self.decoder.transformer.embed(self._normalized(state, first), first)
+        x = self.decoder.transformer.embed(self._normalized(state, which), which)
         for layer, cache in zip(layers, state.caches, strict=True):
             queries, keys, values = layer.project(x)
-            x = layer.attend(x, queries, *cache.put(keys, values, first))
-        state.seen[:, torch.arange(first, frames, device=x.device) % capacity] = x
+            x = layer.attend(x, queries, *cache.put(keys, values, which, frames))
+        state.seen[:, which % capacity] = x
         x = last.last(x[:, -1:], state.seen[:, : min(frames, capacity)])
         return F.linear(x[:, 0], self.weight, self.bias)
+
+    def _anew(self, state: FeedbackState) -> Tensor:
+        """Numbers of the frames to compute at this step, the newest one last."""
+        end, capacity = state.frames, state.seen.shape[1]
+        begin = max(0, end - capacity)
+        kept = (min(state.refreshed, capacity) - YOUNG) // GROWTH if self.keep else 0
+        if end - state.refreshed > max(0, kept):
+            state.refreshed = end
+        else:
+            begin = max(begin, end - REACH - 1)  # those that the convolution changed
+        return torch.arange(begin, end, device=state.seen.device)
 
     def _convolve(self, codes: Tensor, state: FeedbackState) -> None:
         """Add a frame: it changes the convolution's last outputs, whose right edge was padding."""
@@ -121,11 +135,11 @@ class Feedback:
             state.sums += torch.stack([final, final.square()])
         state.frames = new + 1
 
-    def _normalized(self, state: FeedbackState, first: int) -> Tensor:
-        """InstanceNorm over all frames so far, of the frames from `first` on: (B, T, C)."""
+    def _normalized(self, state: FeedbackState, which: Tensor) -> Tensor:
+        """InstanceNorm over all frames so far, of the frames `which`: (B, T, C)."""
         frames = state.frames
         recent = state.activations[:, max(0, frames - REACH) : frames].double()
         mean, square = (state.sums + torch.stack([recent, recent.square()]).sum(2)) / frames
         scale = (square - mean.square()).clamp(min=0).add(1e-5).rsqrt()
-        x = state.activations[:, first:frames]
+        x = state.activations[:, which]
         return (x - mean[:, None].to(x)) * scale[:, None].to(x)

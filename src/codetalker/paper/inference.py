@@ -25,24 +25,23 @@ from codetalker.paper.model import PaperModel
 
 @dataclass(frozen=True)
 class Limits:
-    """How many frames are looked at; None for all of them, as published.
+    """What is computed of past frames; all as published, unless limited.
 
     Attributes:
-        refresh: newest frames that the codec's decoder computes anew when it feeds motion back;
-            older ones keep the keys and values that they last had.
-        attention: frames that attention sees: of the talker's decoder and of the feedback; and
-            the length of the windows in which the speech encoder and the final decode work.
+        keep: whether the codec's decoder, when it feeds motion back, keeps what it computed of
+            older frames until the clip has grown by an eighth.
+        attention: frames that attention sees, None for all: of the talker's decoder and of the
+            feedback; and the length of the windows in which speech is encoded and codes decoded.
         overlap: frames over which consecutive windows are blended.
     """
 
-    refresh: int | None = None
+    keep: bool = False
     attention: int | None = None
     overlap: int = 120
 
 
-MODES = {"exact": Limits(), "fast": Limits(refresh=32, attention=600)}
-"""`fast` attends to the 600 frames that the published code is limited to. Computing 32 frames anew
-costs hardly more than computing one: on a CPU the time goes into reading the weights."""
+MODES = {"exact": Limits(), "fast": Limits(keep=True, attention=600)}
+"""`fast` attends to the 600 frames that the published code is limited to."""
 
 
 class Prediction(NamedTuple):
@@ -63,7 +62,7 @@ class Predictor:
         self.limits = MODES[mode] if isinstance(mode, str) else mode
         self.model = model
         with torch.inference_mode():
-            self.feedback = Feedback(model, self.limits.refresh, self.limits.attention)
+            self.feedback = Feedback(model, self.limits.keep, self.limits.attention)
 
     @torch.inference_mode()
     def predict(
@@ -152,13 +151,14 @@ class CachedDecoder:
     def step(self, token: Tensor) -> Tensor:
         """The next token (B, width), without its position -> hidden state (B, 1, width)."""
         x = (token + self.positions[self.frame % len(self.positions)])[:, None]
+        which = torch.tensor([self.frame], device=x.device)
         distance = self.caches[0].distances(self.frame)
         bias = self.talker.bias(distance)[:, None].to(x)
         for layer, cache, context in zip(
             self.talker.layers, self.caches, self.contexts, strict=True
         ):
             queries, keys, values = layer.self_attention.project(x)
-            seen = cache.put(keys, values, self.frame)
+            seen = cache.put(keys, values, which, self.frame + 1)
             x = layer(x, (queries, *seen), bias, context.frame(self.frame))
         self.frame += 1
         return x
