@@ -7,9 +7,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from codetalker.bundle import find_model
 from codetalker.errors import ModelError
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+settings.load_profile("untimed")
 
 SHARED = Path(__file__).parents[2] / "shared"
 """Material beside the repository that is not part of it; tests that need it skip without it."""

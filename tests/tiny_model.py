@@ -24,7 +24,7 @@ CODEC = CodecConfig(parts=PARTS, codes=16, code_width=4, width=8, blocks=1)
 ENCODER = WhisperConfig(width=16, heads=2, layers=2, mels=20)
 TALKER = TalkerConfig(
     styles=2, heads=3, code_width=4, features=16, bottleneck=8, width=16, layers=2,
-    attention_heads=2, feedforward=32, period=5, window=8,
+    attention_heads=2, feedforward=64, period=5, window=8,
 )  # fmt: skip
 
 
