@@ -1,0 +1,205 @@
+"""Training streams: sound and motion stay together through speed, pauses and joins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codetalker.audio import SAMPLE_RATE
+from codetalker.data.clip import Clip
+from codetalker.model.codec import MOUTH, UPPER
+from codetalker.training import streams as module
+from codetalker.training.augment import Augmentation
+from codetalker.training.streams import SETTLE, FeatureSet, Stream, at_rate, feature_set, streams
+from conftest import write_sound
+from tiny_model import WINDOWS, babble, tiny_encoder
+
+FPS = 25
+HOP = SAMPLE_RATE // FPS
+JAW = 17
+BEEPS = (0.6, 1.4, 2.4)
+"""Seconds at which a clip beeps, for 200 ms in which the jaw is open."""
+
+
+def clip(path: Path, name: str, sound: np.ndarray, weights: np.ndarray, fps: float = FPS) -> Clip:
+    path = write_sound(path / f"{name}.wav", (sound * 32767).astype(np.int16)[:, None])
+    return Clip(name, name.partition("-")[0], "train", path, weights.astype(np.float32), fps)
+
+
+def beeping(path: Path, name: str, fps: float = FPS) -> Clip:
+    """3 s in which beeps and an open jaw mark the same moments; eyes that move throughout."""
+    time = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+    sound, weights = np.zeros(len(time)), np.zeros((round(3 * fps), 52))
+    for moment in BEEPS:
+        beep = (time >= moment) & (time < moment + 0.2)
+        sound[beep] = 0.5 * np.sin(2 * np.pi * 500 * time[beep])
+        weights[round(moment * fps) : round((moment + 0.2) * fps), JAW] = 1
+    weights[:, 0] = np.linspace(0.1, 0.9, len(weights))
+    return clip(path, name, sound, weights, fps)
+
+
+def talking(path: Path, name: str, seconds: float = 2.0, eyes: bool = True) -> Clip:
+    """A mouth that is nowhere at rest and eyes that move, or are not known."""
+    seed = int.from_bytes(name.encode()) % 1000
+    weights = np.random.default_rng(seed).uniform(0.1, 0.9, (round(seconds * FPS), 52))
+    if not eyes:
+        weights[:, list(UPPER.channels)] = 0
+    return clip(path, name, babble(seconds, seed=seed), weights)
+
+
+def one(clips: list[Clip], seed: int = 0, augment: bool = False) -> Stream:
+    (stream,) = streams(clips, np.random.default_rng(seed), FPS, augment=augment)
+    return stream
+
+
+def lateness(stream: Stream, part: slice = slice(None)) -> int:
+    """By how many hundredths of a second the beeps come after the jaw's movements."""
+    loud = np.abs(stream.samples).reshape(-1, SAMPLE_RATE // 100).mean(1)[part]
+    jaw = np.repeat(stream.weights[:, JAW], 100 // FPS)[part]
+    lags = range(-30, 31)
+    return max(lags, key=lambda lag: float(np.roll(jaw, lag) @ loud))
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.88, 1.13])
+@pytest.mark.parametrize("pitch", [1.0, 1.4])
+def test_sound_and_motion_stay_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float, pitch: float
+) -> None:
+    """Through joined clips at any speed, in the first seconds as in the last; to half a frame."""
+    voice = Augmentation(speed=speed, pitch=pitch, noise=-np.inf)
+    monkeypatch.setattr(Augmentation, "draw", staticmethod(lambda random: voice))
+    stream = one([beeping(tmp_path, f"anna-{i}") for i in range(12)], augment=True)
+    jaw = stream.weights[:, JAW] > 0.5
+    opens = np.flatnonzero(np.diff(jaw.astype(int)) == 1)
+    assert len(opens) == 12 * len(BEEPS)
+    np.testing.assert_allclose(np.diff(opens)[:2] / FPS, np.diff(BEEPS) / speed, atol=1 / FPS)
+    for part in (slice(0, 600), slice(-600, None)):
+        assert abs(lateness(stream, part)) <= 2
+
+
+def test_a_stream_holds_640_samples_per_frame_and_every_clip_once(tmp_path: Path) -> None:
+    clips = [talking(tmp_path, f"{who}-{i}", 32.0) for who in ("anna", "bert") for i in range(4)]
+    parts = list(streams(clips, np.random.default_rng(0), FPS, augment=False))
+    assert [part.style for part in parts] == ["anna", "anna", "bert", "bert"]
+    for part in parts:
+        assert part.samples.shape == (len(part.weights) * HOP,)
+        assert part.weights.shape == part.mask.shape
+        assert part.weights.dtype == part.samples.dtype == np.float32
+    assert all(len(part.weights) > 90 * FPS for part in parts[::2])
+    frames = {clip.weights[7].tobytes() for clip in clips}
+    rows = [row.tobytes() for part in parts for row in part.weights]
+    met = [row for row in rows if row in frames]
+    assert sorted(met) == sorted(frames)
+
+
+def test_the_order_and_the_voices_follow_from_the_seed(tmp_path: Path) -> None:
+    clips = [talking(tmp_path, f"anna-{i}") for i in range(5)]
+    first, again, other = (one(clips, seed, augment=True) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.samples, again.samples)
+    np.testing.assert_array_equal(first.weights, again.weights)
+    assert first.samples.shape != other.samples.shape or (first.samples != other.samples).any()
+
+
+def test_pauses_are_silent_and_the_mouth_comes_to_rest_in_them(tmp_path: Path) -> None:
+    clips = [talking(tmp_path, f"anna-{i}") for i in range(2)]
+    stream = one(clips)
+    mouth, upper = list(MOUTH.channels), list(UPPER.channels)
+    resting = ~stream.weights[:, mouth].any(1)
+    pause = np.flatnonzero(np.diff(np.flatnonzero(resting), prepend=-2) > 1)
+    assert len(pause) == 2  # one after each clip
+    begin = int(np.flatnonzero(resting)[0])
+    end = int(np.flatnonzero(np.diff(resting[begin:].astype(int)))[0]) + begin + 1
+    talked = 50
+    assert begin == talked + SETTLE - 1  # 240 ms after the last frame of the clip
+    fall = stream.weights[talked - 1 : begin + 1, mouth]
+    assert (np.diff(fall, axis=0) <= 0).all()
+    assert (stream.weights[end : end + 3, mouth].max(1) < 0.9).all()  # rises into the next clip
+    assert (np.diff(stream.weights[end - 1 : end + 3, mouth].mean(1)) > 0).all()
+    assert np.abs(stream.samples[(talked + 2) * HOP : (end + 1) * HOP]).max() < 1e-3
+    assert not stream.mask[talked : end + 3, upper].any()  # nobody knows what the eyes did
+    assert stream.mask[:talked].all()
+    assert stream.mask[:, mouth].all()
+
+
+def test_eyes_that_a_capture_never_moves_are_not_known(tmp_path: Path) -> None:
+    stream = one([talking(tmp_path, "anna-0", eyes=False)])
+    assert not stream.mask[:, list(UPPER.channels)].any()
+    assert stream.mask[:, list(MOUTH.channels)].all()
+
+
+def test_clips_of_another_rate_are_brought_to_the_models(tmp_path: Path) -> None:
+    fast = beeping(tmp_path, "anna-0", fps=60)
+    assert at_rate(fast, FPS).shape == (75, 52)
+    assert abs(lateness(one([fast]))) <= 2
+
+
+def test_features_are_those_of_the_streams_windows(tmp_path: Path) -> None:
+    """Every row belongs to its window, its motion and its style, with clips of two speakers."""
+    clips = [talking(tmp_path, f"{who}-{i}") for who in ("bert", "anna") for i in range(3)]
+    encoder, styles, done = tiny_encoder(), ("bert", "anna"), []
+    data = feature_set(clips, encoder, WINDOWS, styles, 7, augment=True, progress=done.append)
+    parts = list(streams(clips, np.random.default_rng(7), FPS, augment=True))
+    assert [styles[i] for i in data.styles] == ["anna", "bert"]
+    assert sum(done) == pytest.approx(sum(len(part.samples) for part in parts) / SAMPLE_RATE)
+    for number, part in enumerate(parts):
+        first, last = data.starts[number : number + 2]
+        assert last - first == WINDOWS.count(len(part.samples))
+        frames = slice(first * 2, first * 2 + len(part.weights))
+        np.testing.assert_array_equal(data.weights[frames], part.weights)
+        np.testing.assert_array_equal(data.mask[frames], part.mask)
+        assert not data.mask[frames.stop : last * 2].any()
+        expected = module.extract(encoder, WINDOWS, part.samples, batch=7)
+        np.testing.assert_allclose(data.features[first:last], expected, atol=5e-3)  # half precision
+    assert data.features.dtype == np.float16
+
+
+def test_unknown_eyes_are_borrowed_from_those_who_have_them(tmp_path: Path) -> None:
+    clips = [talking(tmp_path, "anna-0"), talking(tmp_path, "bert-0", eyes=False)]
+    data = feature_set(clips, tiny_encoder(), WINDOWS, ("anna", "bert"), 0, augment=False)
+    mouth, upper = list(MOUTH.channels), list(UPPER.channels)
+    split = data.starts[1] * 2
+    own = {row.tobytes() for row in data.weights[:split, upper][data.mask[:split, upper[0]]]}
+    known = data.mask[split:, upper[0]]
+    assert known.any()
+    assert all(row.tobytes() in own for row in data.weights[split:, upper][known])
+    np.testing.assert_array_equal(
+        data.weights[split : split + 50, mouth], clips[1].weights[:, mouth]
+    )
+
+
+def test_feature_sets_come_back_from_disk_and_appear_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = [talking(tmp_path, "anna-0")]
+    data = feature_set(clips, tiny_encoder(), WINDOWS, ("anna",), 0, augment=False)
+    save = np.save
+
+    def failing(path: Path, array: np.ndarray) -> None:
+        if path.name == "starts.npy":
+            raise OSError("No space left on device")
+        save(path, array)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", failing)
+        with pytest.raises(OSError, match="No space"):
+            data.save(tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+    data.save(tmp_path / "set")
+    stored = FeatureSet.load(tmp_path / "set")
+    for name, array in vars(data).items():
+        np.testing.assert_array_equal(vars(stored)[name], array)
+    assert isinstance(stored.features, np.memmap)
+
+
+def test_a_voice_changes_the_sound_and_not_the_motion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice = replace(Augmentation(), pitch=1.5, gain=-6.0)
+    monkeypatch.setattr(Augmentation, "draw", staticmethod(lambda random: voice))
+    clips = [talking(tmp_path, "anna-0")]
+    plain, other = one(clips), one(clips, augment=True)
+    assert not np.allclose(plain.samples[: 50 * HOP], other.samples[: 50 * HOP], atol=0.01)
+    np.testing.assert_array_equal(plain.weights[:50], other.weights[:50])
