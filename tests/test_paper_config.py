@@ -29,6 +29,7 @@ def test_tiny_twins_differ_in_size_only(name):
 
 def test_speech_features_are_counted_as_the_convolutions_do():
     speech = SpeechConfig()
+    assert (speech.hop, speech.reach) == (320, 400)
     for samples in range(0, 5000, 77):
         assert speech.features(samples) == max(0, (samples - 400) // 320 + 1)
 

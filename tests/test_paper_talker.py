@@ -14,6 +14,7 @@ from codetalker.model.attention import (  # noqa: E402
 )
 from codetalker.paper.model import talker_loss  # noqa: E402
 from codetalker.paper.official import talker_names  # noqa: E402
+from codetalker.paper.speech import time_masks  # noqa: E402
 from paper_fixtures import (  # noqa: E402
     CASES,
     FIXTURES,
@@ -21,6 +22,7 @@ from paper_fixtures import (  # noqa: E402
     model_of,
     needs_fixtures,
 )
+from paper_random import one_style, random_model, waveform  # noqa: E402
 
 TOLERANCE = {"atol": 2e-5, "rtol": 1e-4}  # the fixtures' own; they were made on another CPU
 
@@ -90,3 +92,48 @@ def test_masks_and_positions_are_the_published_tables(period):
     close = torch.testing.assert_close
     close(periodic_encoding(80, 48, period), tables[f"ppe_p{period}_d48"], **TOLERANCE)
     close(sinusoidal_encoding(3, 48), tables["pe_d48_rows0_3"], **TOLERANCE)
+
+
+@pytest.mark.parametrize("seconds", [0.7, 1.111, 2.0])
+def test_convolving_in_pieces_equals_convolving_at_once(seconds, monkeypatch):
+    import codetalker.paper.speech as module
+
+    speech = random_model().talker.speech
+    samples = torch.stack([waveform(seconds, seed) for seed in (0, 1)])
+    with torch.no_grad():
+        at_once = speech.convolve(samples)
+        monkeypatch.setattr(module, "PIECE", 17)
+        torch.testing.assert_close(speech.convolve(samples), at_once, **TOLERANCE)
+
+
+@pytest.mark.parametrize("frames", [5, 10, 25, 200])
+def test_time_masks_are_spans_of_the_clip_and_two_at_least(frames):
+    torch.manual_seed(0)
+    masks = time_masks(50, frames, share=0.05, length=10)
+    assert masks.shape == (50, frames)
+    covered = masks.sum(1)
+    assert (covered == 0).all() if frames < 10 else (covered >= 10).all()
+    assert (covered <= max(20, 0.05 * frames + 10)).all()
+    if frames == 200:
+        assert covered.float().mean() > 15  # two spans, which seldom overlap
+
+
+def test_training_freezes_what_the_paper_freezes():
+    model = random_model()
+    model.prepare_talker_training()
+    assert model.talker.training
+    assert not model.codec.training
+    learned = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert not any(name.startswith("codec.") for name in learned)
+    assert not any("feature_extractor" in name for name in learned)
+    assert "talker.speech.wav2vec2.feature_projection.projection.weight" in learned
+    rest = torch.zeros(1, 29, 3 * model.config.codec.vertices)
+    loss = talker_loss(
+        model.teacher_forced(
+            waveform(1.0)[None], rest + 0.1, rest[:, 0], one_style(model.config)[None]
+        )
+    )
+    loss.total.backward()
+    lacking = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
+    # Only a layer that LayerDrop skips has no gradient.
+    assert all("wav2vec2.encoder.layers" in name for name in lacking)

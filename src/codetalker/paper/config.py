@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -95,6 +96,19 @@ class SpeechConfig:
 
     def __post_init__(self) -> None:
         _need_divisor("speech", self.hidden_size, self.num_attention_heads)
+
+    @property
+    def hop(self) -> int:
+        """Samples from one feature to the next."""
+        return math.prod(self.conv_stride)
+
+    @property
+    def reach(self) -> int:
+        """Samples that one feature depends on."""
+        reach = 1
+        for kernel, stride in zip(self.conv_kernel[::-1], self.conv_stride[::-1], strict=True):
+            reach = (reach - 1) * stride + kernel
+        return reach
 
     def features(self, samples: int) -> int:
         """How many features `samples` samples at 16 kHz give; 0 if too few."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +20,9 @@ from codetalker.paper.config import SpeechConfig
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
+
+PIECE = 1000
+"""Features that the convolutions give at once: 20 s."""
 
 MIN_MASKS = 2
 """Time masks per clip at least, in training (SpecAugment; transformers' default)."""
@@ -40,8 +43,25 @@ class SpeechEncoder(nn.Module):
         return (samples - mean) / torch.sqrt(variance + self.config.variance_epsilon)
 
     def convolve(self, samples: Tensor) -> Tensor:
-        """(B, N) normalised waveform at 16 kHz -> (B, L, C) features at 50 Hz."""
-        return self.wav2vec2.feature_extractor(samples).mT
+        """(B, N) normalised waveform at 16 kHz -> (B, L, C) features at 50 Hz.
+
+        Long clips are taken in pieces: the first layer alone gives 100 times the waveform.
+        """
+        if self.training or samples.shape[1] <= PIECE * self.config.hop:
+            return self.wav2vec2.feature_extractor(samples).mT
+        layers: Any = self.wav2vec2.feature_extractor.conv_layers
+        first, *others = layers
+        mean, scale = _channel_statistics(first, samples)
+        features = []
+        for start in range(0, self.config.features(samples.shape[1]), PIECE):
+            begin = start * self.config.hop
+            end = begin + (PIECE - 1) * self.config.hop + self.config.reach
+            x = (first.conv(samples[:, None, begin:end]) - mean) * scale
+            x = first.activation(_per_channel(first.layer_norm, x))
+            for layer in others:
+                x = layer(x)
+            features.append(x.mT)
+        return torch.cat(features, 1)
 
     def contextualize(self, features: Tensor) -> Tensor:
         """(B, L, C) features -> (B, L, H), each seeing the whole clip; masked in training."""
@@ -75,6 +95,29 @@ class SpeechEncoder(nn.Module):
             raise ModelError(
                 f"{source} is a wav2vec 2.0 of another size than the model's"
             ) from error
+
+
+def _channel_statistics(first: Any, samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and 1 / deviation, (B, C, 1) each, of what the first convolution gives over a clip.
+
+    Its GroupNorm has a group for each channel: it normalises over the whole clip.
+    """
+    kernel, stride = first.conv.kernel_size[0], first.conv.stride[0]
+    outputs = (samples.shape[1] - kernel) // stride + 1
+    step = PIECE * 64
+    total = square = torch.zeros(())
+    for start in range(0, outputs, step):
+        end = (min(start + step, outputs) - 1) * stride + kernel
+        y = first.conv(samples[:, None, start * stride : end]).double()
+        total, square = total + y.sum(-1, True), square + y.square().sum(-1, True)
+    mean = total / outputs
+    scale = (square / outputs - mean.square() + first.layer_norm.eps).rsqrt()
+    return mean.to(samples), scale.to(samples)
+
+
+def _per_channel(norm: nn.GroupNorm, x: Tensor) -> Tensor:
+    """The learned scale and offset of a GroupNorm, for (B, C, T) that is normalised already."""
+    return x * norm.weight[:, None] + norm.bias[:, None]
 
 
 def stretch(features: Tensor, frames: int) -> Tensor:
