@@ -24,11 +24,13 @@ class Command:
             function's parameters, and what it returns is the exit status (None is 0).
         help: one line for `codetalker --help`.
         extra: the optional dependencies that it needs, as in `pip install codetalker-face[extra]`.
+        parses: the function takes the list of arguments instead and parses them itself.
     """
 
     target: str
     help: str
     extra: str = ""
+    parses: bool = False
 
 
 COMMANDS = {
@@ -36,7 +38,7 @@ COMMANDS = {
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
     "info": Command("codetalker.commands.info:info", "what a model is"),
     "train": Command(
-        "codetalker.commands.train:train", "train a model, stage by stage", extra="train"
+        "codetalker.commands.train:train", "train a model, stage by stage", "train", parses=True
     ),
     "import-official": Command(
         "codetalker.paper.command:import_official", "convert released checkpoints", extra="paper"
@@ -81,6 +83,8 @@ def _call(command: Command, name: str, arguments: list[str]) -> int:
     module, function = command.target.split(":")
     try:
         target = getattr(import_module(module), function)
+        if command.parses:
+            return target(arguments) or 0
         return tyro.cli(target, args=arguments, prog=f"codetalker {name}") or 0
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]

@@ -1,98 +1,45 @@
-"""`codetalker train codec|talker`: both stages of the bundled model, from a corpus folder."""
+"""`codetalker train codec|talker`: the bundled model's stages, or with --preset the published ones.
+
+The options depend on the family, and their defaults on the preset; so the arguments are looked at
+before they are parsed.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+import argparse
+from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
 
-from codetalker.data.corpus import read_corpus
 from codetalker.errors import OptionError
-from codetalker.model.codec import CodecConfig
-from codetalker.model.talker import TalkerConfig
-from codetalker.rig import bundled_head
-from codetalker.training import codec as stage1
-from codetalker.training import talker as stage2
-from codetalker.training.bundled import find_whisper, speaking_styles, train_bundled
-from codetalker.training.codec import CodecRecipe, load_codec, train_codec
-from codetalker.training.loop import Plan
-from codetalker.training.talker import TalkerRecipe
 
-Folder = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+DESCRIPTION = (
+    "Train a model: first the codec, then the talker. Without --preset: the bundled model, from a "
+    "corpus folder. With --preset vocaset or biwi: the published model, from the store that "
+    "`codetalker prepare` makes; its options are listed by: "
+    "codetalker train codec --preset vocaset --help"
+)
 
 
-@dataclass(frozen=True)
-class CodecStage:
-    """Stage 1: the codebook of facial motion.
+def train(arguments: Sequence[str]) -> None:
+    """Train one stage, as the command line says."""
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first.add_argument("--preset", nargs="?", default="")
+    first.add_argument("--data", nargs="?")
+    known, _ = first.parse_known_args(arguments)
+    if known.preset is None or (known.data and not known.preset):
+        raise OptionError("name the published model to train: --preset vocaset, or biwi")
+    if known.preset:
+        from codetalker.commands.train_paper import stages
 
-    Attributes:
-        corpus: folder of clips; see docs/data.md.
-        out: the run's folder; a run that was stopped goes on there.
-        recipe: losses and batches.
-        plan: steps, rates, seed.
-    """
+        codec, talker = stages(known.preset)
+    else:
+        from codetalker.commands.train_bundled import CodecStage, TalkerStage
 
-    corpus: Path
-    out: Folder
-    recipe: CodecRecipe = field(default_factory=CodecRecipe)
-    plan: Plan = stage1.PLAN
-
-    def run(self) -> None:
-        """Train; `best.pt` in the folder is what stage 2 takes."""
-        train_codec(
-            read_corpus(self.corpus), bundled_head(), self.out, CodecConfig(), self.recipe, self.plan
-        )
-
-
-@dataclass(frozen=True)
-class TalkerStage:
-    """Stage 2: the talker that queries the codebook; writes the model's bundle.
-
-    Attributes:
-        corpus: folder of clips; see docs/data.md.
-        codec: the folder of stage 1.
-        out: the run's folder; a run that was stopped goes on there.
-        whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
-        passes: augmented passes over the corpus, beside the clean one.
-        recipe: losses and batches.
-        plan: steps, rates, seed.
-    """
-
-    corpus: Path
-    codec: Path
-    out: Folder
-    whisper: Path | None = None
-    passes: int = 5
-    recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
-    plan: Plan = stage2.PLAN
-
-    def run(self) -> None:
-        """Train; `bundle` in the folder is the model."""
-        if self.passes < 0:
-            raise OptionError(f"--passes is {self.passes}; name 0 or more")
-        clips = read_corpus(self.corpus)
-        codec = load_codec(self.codec / "best.pt")
-        config = TalkerConfig(
-            styles=len(speaking_styles(clips)),
-            heads=codec.config.heads,
-            code_width=codec.config.code_width,
-        )
-        notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
-        bundle = train_bundled(
-            clips, codec, self.out, find_whisper(self.whisper), self.passes, config, self.recipe,
-            self.plan, notes,
-        )  # fmt: skip
-        print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
-
-
-def train(
-    stage: Annotated[
-        Annotated[CodecStage, tyro.conf.subcommand("codec")]
-        | Annotated[TalkerStage, tyro.conf.subcommand("talker")],
-        tyro.conf.arg(name=""),
-    ],
-) -> None:
-    """Train a model: first the codec, then the talker."""
+        codec = Annotated[CodecStage, tyro.conf.subcommand("codec")]
+        talker = Annotated[TalkerStage, tyro.conf.subcommand("talker")]
+    stage = tyro.cli(
+        codec | talker, args=arguments, prog="codetalker train", description=DESCRIPTION
+    )
     stage.run()

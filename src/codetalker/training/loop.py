@@ -1,31 +1,73 @@
-"""The training loop: steps, checkpoints, log, progress.
+"""The training loop: steps, checkpoints, resumption.
 
-All randomness of a step comes from (seed, step), and a checkpoint holds everything else; so a run
-that is killed at any moment and started again ends with the same weights.
+All randomness of a step comes from its number and the seed, and a checkpoint holds everything
+else; so a run that is killed at any moment and started again ends with the same weights.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from codetalker.errors import DataError, ModelError
+from codetalker.errors import DataError, ModelError, OptionError
+from codetalker.export import replacing
+from codetalker.training import processes
+from codetalker.training.run_log import RunLog
 
 Losses = Mapping[str, Tensor]
+Figures = dict[str, float]
+
+LAST, BEST, RUN = "last.pt", "best.pt", "run.json"
+
+
+class Schedule(Protocol):
+    """How long and how fast to train, in steps.
+
+    Attributes:
+        steps: optimiser steps in all.
+        shares: parts of a step, computed one after another or by several processes; the step
+            follows the mean of their gradients.
+        clip: largest norm of the gradient; infinity leaves it as it is.
+        seed: of everything random.
+        evaluate_every, save_every: steps between evaluations, and between checkpoints.
+    """
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def shares(self) -> int: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def evaluate_every(self) -> int: ...
+    @property
+    def save_every(self) -> int: ...
+
+    def rate(self, step: int) -> float:
+        """Learning rate at a step."""
+        ...
+
+    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+        """What changes the model's parameters."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """What must be the same when a run goes on."""
+        ...
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to train.
+    """A `Schedule` in steps, one share each: warm-up, then a cosine; AdamW.
 
     Attributes:
         steps: optimiser steps in all.
@@ -44,92 +86,154 @@ class Plan:
     seed: int = 0
     evaluate_every: int = 250
 
+    @property
+    def shares(self) -> int:
+        return 1
+
+    @property
+    def save_every(self) -> int:
+        return self.evaluate_every
+
     def rate(self, step: int) -> float:
         """Learning rate at a step."""
         rise = min(1.0, (step + 1) / self.warmup)
         return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
+    def optimiser(self, model: nn.Module) -> torch.optim.Optimizer:
+        """AdamW; biases, gains and other vectors do not decay."""
+        matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+        vectors = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+        groups = [
+            {"params": matrices, "weight_decay": self.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, self.learning_rate)
+
+    def record(self) -> dict[str, Any]:
+        """Every option: the cosine depends on all of them."""
+        return dict(vars(self))
+
 
 def fit(
     model: nn.Module,
-    plan: Plan,
+    plan: Schedule,
     losses: Callable[[int], Losses],
-    evaluate: Callable[[], dict[str, float]],
+    evaluate: Callable[[], Figures],
     folder: Path,
     *,
     watch: str,
     after_step: Callable[[int], None] = lambda step: None,
+    warn: Callable[[Figures], Sequence[str]] = lambda figures: (),
+    config: Mapping[str, Any] | None = None,
 ) -> None:
-    """Minimise `losses(step)["loss"]`; leave `last.pt`, `best.pt` and `log.jsonl` in the folder.
+    """Minimise `losses(i)["loss"]`; leave `last.pt`, `best.pt`, `run.json` and a log in the folder.
 
     Args:
         model: what is trained; its buffers are part of the checkpoint.
-        losses: named scalars of a step; "loss" is minimised, the others are logged.
+        losses: named scalars of share i, where step s has the shares from s * plan.shares on;
+            "loss" is minimised, the others are logged.
         evaluate: figures of the present model; the lowest `watch` is kept as `best.pt`.
         after_step: called after the optimiser; it may change parameters, deterministically.
+        warn: what looks wrong about the figures, one line each.
+        config: plain values that say what is trained; must be the same when a run goes on.
 
     Raises:
-        DataError: the loss is not finite.
-        ModelError: `last.pt` belongs to another model or plan.
+        DataError: the loss, its gradient or the watched figure is not finite.
+        ModelError: `last.pt` belongs to another model, plan or configuration.
+        OptionError: the shares cannot be divided among the processes.
     """
+    if plan.shares % processes.count():
+        raise OptionError(
+            f"a step of {plan.shares} cannot be shared by {processes.count()} processes; start "
+            "fewer of them"
+        )
+    writes = processes.rank() == 0
     folder.mkdir(parents=True, exist_ok=True)
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": plan.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, plan.learning_rate)
-    first, best = _resume(folder / "last.pt", model, optimiser, plan)
-    columns = ("[progress.description]{task.description}", "{task.completed}/{task.total}")
-    with Progress(
-        *map(TextColumn, columns), BarColumn(), TimeRemainingColumn(), refresh_per_second=2
-    ) as bar:
-        task = bar.add_task(folder.name, total=plan.steps, completed=first)
+    optimiser = plan.optimiser(model)
+    record = {"plan": plan.record(), "config": dict(config or {})}
+    first, best = _resume(folder / LAST, model, optimiser, record)
+    if writes:
+        with replacing(folder / RUN) as temporary:
+            temporary.write_text(json.dumps(record | {"steps": plan.steps}, indent=1) + "\n")
+    with RunLog(folder, plan.steps, first, silent=not writes) as log:
         for step in range(first, plan.steps):
-            torch.manual_seed(plan.seed * 1_000_003 + step)
-            for group in optimiser.param_groups:
-                group["lr"] = plan.rate(step)
-            values = losses(step)
-            if not torch.isfinite(values["loss"]):
-                raise DataError(
-                    f"the loss is {values['loss'].item()} at step {step}; lower the learning rate "
-                    f"or look for extreme values in the corpus; {folder / 'last.pt'} is intact"
-                )
-            optimiser.zero_grad()
-            values["loss"].backward()
-            nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-            optimiser.step()
+            values = _step(model, plan, optimiser, losses, step, folder)
             after_step(step)
-            bar.update(task, advance=1, description=f"{folder.name} {values['loss'].item():.4g}")
-            if (step + 1) % plan.evaluate_every == 0 or step + 1 == plan.steps:
-                figures = evaluate()
-                _log(folder, step + 1, values, figures)
-                if figures[watch] < best:
-                    best = figures[watch]
-                    save_atomically(model.state_dict(), folder / "best.pt")
-                save_atomically(
-                    {
-                        "model": model.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "step": step + 1,
-                        "best": best,
-                        "plan": vars(plan),
-                    },
-                    folder / "last.pt",
-                )
+            log.add(values)
+            evaluates = _due(step, plan.evaluate_every, plan.steps)
+            if not writes or not (evaluates or _due(step, plan.save_every, plan.steps)):
+                continue
+            figures = evaluate() if evaluates else {}
+            log.row(step + 1, plan.rate(step), figures, warn(figures) if evaluates else ())
+            if evaluates and _better(figures[watch], best, watch, step, folder):
+                best = figures[watch]
+                save_atomically(model.state_dict(), folder / BEST)
+            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+            save_atomically(state | record | {"step": step + 1, "best": best}, folder / LAST)
+
+
+def _step(
+    model: nn.Module,
+    plan: Schedule,
+    optimiser: torch.optim.Optimizer,
+    losses: Callable[[int], Losses],
+    step: int,
+    folder: Path,
+) -> dict[str, float]:
+    """One step of the optimiser; gives the losses, each the mean over the shares."""
+    for group in optimiser.param_groups:
+        group["lr"] = plan.rate(step)
+    optimiser.zero_grad()
+    sums: dict[str, Tensor] = {}
+    first = step * plan.shares
+    for share in range(first + processes.rank(), first + plan.shares, processes.count()):
+        torch.manual_seed(plan.seed * 1_000_003 + share)
+        values = {name: value / plan.shares for name, value in losses(share).items()}
+        values["loss"].backward()
+        for name, value in values.items():
+            sums[name] = sums[name] + value.detach() if name in sums else value.detach()
+    trained = [p for group in optimiser.param_groups for p in group["params"]]
+    processes.sum_gradients(trained, optimiser)
+    totals = processes.sum_values(sums)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
+    if not (math.isfinite(totals["loss"]) and torch.isfinite(norm)):
+        raise DataError(
+            f"at step {step} the loss is {totals['loss']}, its gradient {float(norm)}; lower the "
+            f"learning rate or look for extreme values in the data; {folder / LAST} is intact"
+        )
+    optimiser.step()
+    return totals
+
+
+def _due(step: int, every: int, steps: int) -> bool:
+    return (step + 1) % every == 0 or step + 1 == steps
+
+
+def _better(figure: float, best: float, watch: str, step: int, folder: Path) -> bool:
+    if not math.isfinite(figure):
+        raise DataError(
+            f"after step {step} {watch} is {figure}; lower the learning rate or look for extreme "
+            f"values in the data; {folder / LAST} is intact"
+        )
+    return figure < best
 
 
 def _resume(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, plan: Plan
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, record: Mapping[str, Any]
 ) -> tuple[int, float]:
     if not path.exists():
         return 0, math.inf
     state = load_checkpoint(path)
-    if state.get("plan") != vars(plan):
+    changed = [
+        f"{name} was {there.get(name)!r}, not {here.get(name)!r}"
+        for there, here in ((_flat(state.get(k, {})), _flat(v)) for k, v in record.items())
+        for name in sorted(there.keys() | here.keys())
+        if there.get(name) != here.get(name)
+    ]
+    if changed:
         raise ModelError(
-            f"{path} was made with {state.get('plan')}, not {vars(plan)}; resume with the same "
-            "options or name another folder"
+            f"{path} was made with other options ({'; '.join(changed)}); go on with the same ones "
+            "or name another folder"
         )
     try:
         model.load_state_dict(state["model"])
@@ -137,6 +241,17 @@ def _resume(
         raise ModelError(f"{path} holds another model: {error}; name another folder") from error
     optimiser.load_state_dict(state["optimiser"])
     return state["step"], state["best"]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested names joined by dots."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -158,11 +273,3 @@ def save_atomically(state: dict[str, Any], path: Path) -> None:
     partial = path.with_name(path.name + ".partial")
     torch.save(state, partial)
     partial.replace(path)
-
-
-def _log(folder: Path, step: int, losses: Losses, figures: dict[str, float]) -> None:
-    row = {"step": step, "time": round(time.time())}
-    row |= {name: round(value.item(), 5) for name, value in losses.items()}
-    row |= {name: round(value, 5) for name, value in figures.items()}
-    with (folder / "log.jsonl").open("a") as stream:
-        stream.write(json.dumps(row) + "\n")
