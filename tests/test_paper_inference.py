@@ -245,3 +245,14 @@ def test_progress_counts_every_frame_once():
 def test_an_unknown_mode_is_the_users_mistake():
     with pytest.raises(OptionError, match="exact, fast"):
         Predictor(random_model(), "quick")
+
+
+def test_what_fast_keeps_does_not_grow_with_the_clip():
+    model = random_model()
+    fast = Predictor(model, "fast")
+    frames, width = 5000, model.config.talker.width
+    decoder = CachedDecoder(model, torch.zeros(1, frames, 1, width), fast.limits.attention)
+    state = fast.feedback.start(1, frames)
+    kept = [*decoder.caches, *state.caches]
+    assert {cache.keys.shape[2] for cache in kept} == {600}
+    assert state.seen.shape[1] == 600

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from codetalker.errors import ModelError  # noqa: E402
 from codetalker.model.attention import (  # noqa: E402
     biased_causal_mask,
     periodic_encoding,
@@ -14,7 +17,7 @@ from codetalker.model.attention import (  # noqa: E402
 )
 from codetalker.paper.model import talker_loss  # noqa: E402
 from codetalker.paper.official import talker_names  # noqa: E402
-from codetalker.paper.speech import time_masks  # noqa: E402
+from codetalker.paper.speech import SpeechEncoder, time_masks  # noqa: E402
 from paper_fixtures import (  # noqa: E402
     CASES,
     FIXTURES,
@@ -137,3 +140,18 @@ def test_training_freezes_what_the_paper_freezes():
     lacking = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
     # Only a layer that LayerDrop skips has no gradient.
     assert all("wav2vec2.encoder.layers" in name for name in lacking)
+
+
+def test_pretrained_speech_weights_come_from_a_local_folder(tmp_path):
+    speech, other = random_model(seed=0).talker.speech, random_model(seed=1).talker.speech
+    other.wav2vec2.save_pretrained(tmp_path / "ours")
+    speech.load_pretrained(tmp_path / "ours")
+    ours, theirs = speech.wav2vec2.state_dict(), other.wav2vec2.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"no wav2vec 2\.0 at"):
+        speech.load_pretrained(tmp_path / "empty")
+    wider = replace(speech.config, hidden_size=64)
+    SpeechEncoder(wider).wav2vec2.save_pretrained(tmp_path / "wider")
+    with pytest.raises(ModelError, match="another size"):
+        speech.load_pretrained(tmp_path / "wider")
