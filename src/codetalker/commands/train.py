@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Annotated
 
 import tyro
 
@@ -31,14 +30,13 @@ def train(arguments: Sequence[str]) -> None:
     if known.preset is None or (known.data and not known.preset):
         raise OptionError("name the published model to train: --preset vocaset, or biwi")
     if known.preset:
-        from codetalker.commands.train_paper import stages
+        from codetalker.commands import train_paper
 
-        codec, talker = stages(known.preset)
+        codec, talker = train_paper.stages(known.preset)
     else:
-        from codetalker.commands.train_bundled import CodecStage, TalkerStage
+        from codetalker.commands import train_bundled
 
-        codec = Annotated[CodecStage, tyro.conf.subcommand("codec")]
-        talker = Annotated[TalkerStage, tyro.conf.subcommand("talker")]
+        codec, talker = train_bundled.stages()
     stage = tyro.cli(
         codec | talker, args=arguments, prog="codetalker train", description=DESCRIPTION
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -90,3 +90,11 @@ class TalkerStage:
             self.plan, notes,
         )  # fmt: skip
         print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
+
+
+def stages() -> tuple[Any, Any]:
+    """Both stages for tyro."""
+    return (
+        Annotated[CodecStage, tyro.conf.subcommand("codec")],
+        Annotated[TalkerStage, tyro.conf.subcommand("talker")],
+    )
