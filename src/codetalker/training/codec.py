@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from codetalker.data.clip import Clip
+from codetalker.errors import ModelError
 from codetalker.model.codec import UPPER, Codec, CodecConfig
 from codetalker.model.geometry import GeometryLoss
 from codetalker.model.quantizer import perplexity
@@ -179,13 +180,22 @@ def train_codec(
 
 
 def load_codec(path: Path, config: CodecConfig = CodecConfig()) -> Codec:
-    """The trained codec of a `best.pt`, frozen."""
+    """The trained codec of a `best.pt`, frozen.
+
+    Raises:
+        ModelError: the file is missing, damaged, or not of a codec of these sizes.
+    """
     prefix = "codec."
     state = load_checkpoint(path)
     codec = Codec(config)
-    codec.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    )
+    try:
+        codec.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        )
+    except RuntimeError:
+        raise ModelError(
+            f"{path} is not of a codec with these sizes; name the folder of a codec's run"
+        ) from None
     return codec.eval().requires_grad_(False)
 
 
