@@ -9,8 +9,9 @@ frames back, so that memory is constant for any length.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -150,7 +151,7 @@ class Talker(nn.Module):
         reachable = (distance >= 0) & (distance < self.config.window)
         bias = self.bias[:, distance.clamp(0, self.config.window - 1)]
         bias = bias.masked_fill(~reachable, -torch.inf)
-        for layer in self.layers:
+        for layer in cast(Iterable[Layer], self.layers):
             q, k, v = layer.project(x)
             x = layer(x, F.scaled_dot_product_attention(q, k, v, bias, scale=1.0), speech)
         return self._features(x)
@@ -161,7 +162,7 @@ class Talker(nn.Module):
         distance = torch.arange(self.config.window - 1, -1, -1, device=x.device)
         bias = self.bias.flip(1).masked_fill(distance > state.position, -torch.inf)[:, None]
         caches = []
-        for layer, cache in zip(self.layers, state.cache, strict=True):
+        for layer, cache in zip(cast(Iterable[Layer], self.layers), state.cache, strict=True):
             q, k, v = layer.project(x)
             keys, values = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
             weights = (q @ keys.transpose(2, 3) + bias).softmax(-1)

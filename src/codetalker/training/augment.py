@@ -81,8 +81,8 @@ class Augmentation:
             samples = _reverberate(samples, self.reverberation, self.wetness, random)
         level = float(np.sqrt(np.mean(samples**2))) + 1e-9
         noise = _coloured_noise(len(samples), self.tilt, random)
-        samples = samples + noise * level * 10 ** (self.noise / 20)
-        samples = samples * 10 ** (self.gain / 20)
+        noisy = samples + noise * level * 10 ** (self.noise / 20)
+        samples = (noisy * 10 ** (self.gain / 20)).astype(np.float32)
         if self.companded:
             samples = _mu_law(samples)
         return np.clip(samples, -1, 1).astype(np.float32)
@@ -96,7 +96,7 @@ def stretch(values: NDArray[np.float32], speed: float) -> NDArray[np.float32]:
     below = np.minimum(place.astype(int), len(values) - 1)
     above = np.minimum(below + 1, len(values) - 1)
     share = (place - below).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
-    return values[below] * (1 - share) + values[above] * share
+    return (values[below] * (1 - share) + values[above] * share).astype(np.float32)
 
 
 def _respeak(samples: NDArray[np.float32], voice: Augmentation) -> NDArray[np.float32]:

@@ -183,9 +183,10 @@ def _part(
     samples = np.pad(samples, (0, max(0, total * hop - len(samples))))[: total * hop]
     decay = np.clip(1 - np.arange(1, pause + 1) / SETTLE, 0, 1)[:, None] ** 2
     mask = np.ones((total, weights.shape[1]), np.bool_)
-    still = ~weights.any(0)  # channels that this speaker's capture never moves are not known
-    mask[:, [c for c in UPPER.channels if still[list(UPPER.channels)].all()]] = False
-    mask[len(weights) :, list(UPPER.channels)] = False
+    upper = list(UPPER.channels)
+    if not weights[:, upper].any():  # what a capture never moves is not known
+        mask[:, upper] = False
+    mask[len(weights) :, upper] = False
     rest = (weights[-1] * decay).astype(np.float32)
     return samples, np.concatenate([weights, rest]), mask
 
