@@ -106,7 +106,7 @@ def main(
         runs: how often each is measured.
     """
     talker = codetalker.load(model)
-    table = Table("what", "wall s", "CPU s", "wall RTF", "CPU RTF", "speech / frames / rest")
+    table = Table("what", "wall s", "CPU s", "wall RTF", "CPU RTF", "notes")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_speech(folder / "5.wav", 5)
@@ -117,20 +117,21 @@ def main(
             whole = best_of(runs, lambda sound=sound: talker.animate(sound, rate=SAMPLE_RATE))
             hear, frames = parts(talker, sound, max(1, runs // 2))
             rest = max(0.0, whole.cpu - hear - frames)
-            split = " / ".join(f"{part / whole.cpu:.0%}" for part in (hear, frames, rest))
+            names = {"speech": hear, "frames": frames, "rest": rest}
+            split = ", ".join(f"{name} {part / whole.cpu:.0%}" for name, part in names.items())
             _row(table, f"animate, {seconds} s", seconds, whole, split)
         if hour:
             write_speech(folder / "hour.wav", 3600)
             work = lambda: command(model, folder / "hour.wav", folder / "hour.glb")  # noqa: E731
             cost = best_of(1, work, child=True)
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-            _row(table, f"command, 1 h to GLB, at most {peak:.0f} MB", 3600, cost)
-    Console().print(table)
+            _row(table, "command, 1 h to GLB", 3600, cost, f"at most {peak:.0f} MB")
+    Console(width=100).print(table)
 
 
-def _row(table: Table, what: str, seconds: float, cost: Cost, split: str = "") -> None:
+def _row(table: Table, what: str, seconds: float, cost: Cost, notes: str = "") -> None:
     factors = (f"{cost.wall / seconds:.3f}", f"{cost.cpu / seconds:.3f}")
-    table.add_row(what, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", *factors, split)
+    table.add_row(what, f"{cost.wall:.2f}", f"{cost.cpu:.2f}", *factors, notes)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def main(
         ):
             _row(table, f"{what}, {kind}", column)
     _row(table, "sound after a frame's moment until it is there", np.array(late))
-    Console().print(table)
+    Console(width=100).print(table)
     print(f"declared latency {1e3 * talker.latency:.0f} ms at 16 kHz; {frames} frames")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +25,14 @@ from codetalker.model.whisper import (
 )
 from codetalker.training.streams import extract
 from codetalker.windows import MEL_HOP, MEL_REACH, SpeechWindows
-from tiny_model import ENCODER, WINDOWS, babble, tiny_encoder
+from tiny_model import (
+    ENCODER,
+    WINDOWS,
+    babble,
+    tiny_encoder,
+    whisper_variables,
+    write_model_bin,
+)
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
 NAMES = ("weight", "bias")
@@ -145,52 +151,6 @@ def test_a_windows_features_depend_on_that_window_alone() -> None:
     # half precision of values about 1, and another batch: 1e-3
     np.testing.assert_allclose(changed[10], features[10], atol=2e-3)
     assert np.abs(changed[11].astype(np.float32) - features[11]).max() > 0.02
-
-
-def write_model_bin(path: Path, variables: dict[str, np.ndarray]) -> Path:
-    """CTranslate2's layout: strings are u16 length with the NUL; type 4 is fp16, 0 is fp32."""
-
-    def string(text: str) -> bytes:
-        data = text.encode() + b"\0"
-        return struct.pack("<H", len(data)) + data
-
-    parts = [struct.pack("<I", 6), string("WhisperSpec"), struct.pack("<II", 3, len(variables))]
-    for name, array in variables.items():
-        parts += [string(name), struct.pack(f"<B{array.ndim}I", array.ndim, *array.shape)]
-        kind = {"float16": 4, "float32": 0}[array.dtype.name]
-        parts += [struct.pack("<BI", kind, array.nbytes), array.tobytes()]
-    path.write_bytes(b"".join(parts))
-    return path
-
-
-def whisper_variables(config: WhisperConfig) -> dict[str, np.ndarray]:
-    """Random variables under the names of the file, and some that are not wanted."""
-    random, width = np.random.default_rng(0), config.width
-    shapes: dict[str, tuple[int, ...]] = {
-        "conv1/weight": (width, config.mels, 3),
-        "conv1/bias": (width,),
-        "conv2/weight": (width, width, 3),
-        "conv2/bias": (width,),
-        "position_encodings/encodings": (1500, width),
-        "layer_norm/gamma": (width,),
-    }
-    for i in range(config.layers + 1):
-        for part, outputs, inputs in (
-            ("self_attention/linear_0", 3 * width, width),
-            ("self_attention/linear_1", width, width),
-            ("ffn/linear_0", 4 * width, width),
-            ("ffn/linear_1", width, 4 * width),
-        ):
-            shapes[f"layer_{i}/{part}/weight"] = (outputs, inputs)
-            shapes[f"layer_{i}/{part}/bias"] = (outputs,)
-        for part in ("self_attention", "ffn"):
-            for name in ("gamma", "beta"):
-                shapes[f"layer_{i}/{part}/layer_norm/{name}"] = (width,)
-    variables = {
-        f"encoder/{name}": random.normal(size=shape).astype(np.float16)
-        for name, shape in shapes.items()
-    }
-    return variables | {"decoder/scale": np.ones((), np.float32)}
 
 
 def test_a_model_file_gives_its_weights(tmp_path: Path) -> None:

@@ -307,3 +307,32 @@ def test_every_public_name_is_there() -> None:
         assert name in dir(codetalker)
     with pytest.raises(AttributeError, match="no attribute 'animate'"):
         codetalker.animate  # noqa: B018
+
+
+def test_the_bundled_model_streams_speech_exactly(bundled_model: Path) -> None:
+    trained, sound = codetalker.load(bundled_model), Waveform.load(EXAMPLE).samples
+    sizes = np.random.default_rng(0).integers(0, 4000, 30).tolist()
+    whole = trained.animate(sound, rate=SAMPLE_RATE)
+    parts = fed(trained.stream(), sound, sizes)
+    np.testing.assert_allclose(joined(parts), whole.weights, atol=SAME)
+
+
+def test_the_bundled_model_talks_in_speech_and_rests_in_silence(bundled_model: Path) -> None:
+    """Lips in millimetres from the neutral face; a second of silence at the end."""
+    trained, sound = codetalker.load(bundled_model), Waveform.load(EXAMPLE).samples
+    sound = np.concatenate([sound, np.zeros(SAMPLE_RATE, np.float32)])
+    lips = 1e3 * bundled_head().basis("lips").reshape(52, -1)
+    for style in (trained.styles[0], trained.styles[-1]):
+        weights = trained.animate(sound, rate=SAMPLE_RATE, style=style).weights
+        away = np.linalg.norm((weights @ lips).reshape(len(weights), -1, 3), axis=2).mean(1)
+        moving = np.abs(np.diff(away))
+        assert moving[:150].mean() > 0.1
+        assert moving[-15:].mean() < 0.1 * moving[:150].mean()
+
+
+def test_the_bundled_model_has_a_face_for_any_sound(bundled_model: Path) -> None:
+    trained = codetalker.load(bundled_model)
+    noise = np.random.default_rng(0).uniform(-1, 1, 8000)
+    for sound in (noise, np.sign(noise), np.zeros(8000), 0.5 * np.ones(8000), noise[:1]):
+        weights = trained.animate(sound, rate=8000).weights
+        assert 0 <= weights.min() <= weights.max() <= 1

@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch import nn
 
+import codetalker
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError, ModelError
 from codetalker.model.codec import MOUTH, UPPER, Codec
 from codetalker.model.generator import Generator, free_run
 from codetalker.model.talker import Talker
+from codetalker.model.whisper import WhisperConfig
 from codetalker.rig import bundled_head
-from codetalker.training import loop
+from codetalker.training import bundled, loop
 from codetalker.training.codec import CodecRecipe, CodecTraining, load_codec, train_codec
 from codetalker.training.loop import Plan, fit, load_checkpoint, save_atomically
 from codetalker.training.streams import FeatureSet, extract, feature_set
@@ -28,7 +30,16 @@ from codetalker.training.talker import (
     train_talker,
 )
 from conftest import write_sound
-from tiny_model import CODEC, TALKER, WINDOWS, babble, tiny_codec, tiny_encoder
+from tiny_model import (
+    CODEC,
+    TALKER,
+    WINDOWS,
+    babble,
+    tiny_codec,
+    tiny_encoder,
+    whisper_variables,
+    write_model_bin,
+)
 
 JAW = 17
 STYLES = ("anna", "bert")
@@ -309,6 +320,38 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
     jaws = torch.stack([motion[:, :75, JAW].flatten(), true[..., JAW].flatten()])
     assert torch.corrcoef(jaws)[0, 1] > 0.6
     assert 0.5 < jaws[0].std() / jaws[1].std() < 1.5
+
+
+def test_a_corpus_becomes_a_model_that_loads(
+    tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it, with Whisper at full size and random weights; what is there is not made again."""
+    monkeypatch.setattr(bundled, "RARE", 0)  # hear each clip once
+    whisper = write_model_bin(tmp_path / "model.bin", whisper_variables(WhisperConfig()))
+    config = replace(TALKER, features=384)
+    few = [clip for clip in clips if clip.name in "0158"]
+
+    def run() -> None:
+        bundled.train_bundled(
+            few, tiny_codec(), tmp_path / "run", whisper, 1, config, TALKER_RECIPE,
+            Plan(4, 1e-3, evaluate_every=2), {"corpus": "made"},
+        )  # fmt: skip
+
+    run()
+    talker = codetalker.load(tmp_path / "run" / "bundle")
+    assert talker.styles == ("neutral", "anna", "bert")
+    assert talker.bundle.notes == {"corpus": "made"}
+    sound = clips[9].waveform()
+    neutral, anna, bert = (talker.animate(sound, style=style).weights for style in talker.styles)
+    assert neutral.shape == (75, 52)
+    np.testing.assert_array_equal(neutral, anna)  # the speaker with the most clips
+    assert not np.array_equal(anna, bert)
+    features = tmp_path / "run" / "features" / "1" / "features.npy"
+    made = features.stat().st_mtime_ns
+    run()
+    assert features.stat().st_mtime_ns == made
+    again = codetalker.load(tmp_path / "run" / "bundle").animate(sound)
+    np.testing.assert_array_equal(again.weights, neutral)
 
 
 def test_a_checkpoint_of_another_stage_is_no_codec(tmp_path: Path) -> None:

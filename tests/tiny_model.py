@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +80,49 @@ def babble(seconds: float, rate: int = 16000, seed: int = 0) -> NDArray[np.float
     pitch = np.interp(np.arange(count), corners, random.uniform(100, 3000, len(corners)))
     tone = np.sin(2 * np.pi * np.cumsum(pitch) / rate)
     return (loudness.clip(0) * (tone + 0.1 * random.standard_normal(count))).astype(np.float32)
+
+
+def write_model_bin(path: Path, variables: dict[str, np.ndarray]) -> Path:
+    """CTranslate2's layout: strings are u16 length with the NUL; type 4 is fp16, 0 is fp32."""
+
+    def string(text: str) -> bytes:
+        data = text.encode() + b"\0"
+        return struct.pack("<H", len(data)) + data
+
+    parts = [struct.pack("<I", 6), string("WhisperSpec"), struct.pack("<II", 3, len(variables))]
+    for name, array in variables.items():
+        parts += [string(name), struct.pack(f"<B{array.ndim}I", array.ndim, *array.shape)]
+        kind = {"float16": 4, "float32": 0}[array.dtype.name]
+        parts += [struct.pack("<BI", kind, array.nbytes), array.tobytes()]
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+def whisper_variables(config: WhisperConfig) -> dict[str, np.ndarray]:
+    """Random variables under the names of the file, and some that are not wanted."""
+    random, width = np.random.default_rng(0), config.width
+    shapes: dict[str, tuple[int, ...]] = {
+        "conv1/weight": (width, config.mels, 3),
+        "conv1/bias": (width,),
+        "conv2/weight": (width, width, 3),
+        "conv2/bias": (width,),
+        "position_encodings/encodings": (1500, width),
+        "layer_norm/gamma": (width,),
+    }
+    for i in range(config.layers + 1):
+        for part, outputs, inputs in (
+            ("self_attention/linear_0", 3 * width, width),
+            ("self_attention/linear_1", width, width),
+            ("ffn/linear_0", 4 * width, width),
+            ("ffn/linear_1", width, 4 * width),
+        ):
+            shapes[f"layer_{i}/{part}/weight"] = (outputs, inputs)
+            shapes[f"layer_{i}/{part}/bias"] = (outputs,)
+        for part in ("self_attention", "ffn"):
+            for name in ("gamma", "beta"):
+                shapes[f"layer_{i}/{part}/layer_norm/{name}"] = (width,)
+    variables = {
+        f"encoder/{name}": random.normal(0, 0.05, shape).astype(np.float16)
+        for name, shape in shapes.items()
+    }
+    return variables | {"decoder/scale": np.ones((), np.float32)}
