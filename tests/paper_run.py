@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
 
 from codetalker.cli import main
 from codetalker.paper.config import preset, tiny
@@ -17,6 +20,15 @@ VOCASET, TINY = preset("vocaset"), tiny(preset("vocaset"))
 VAL, OTHER = "FaceTalk_170811_03275_TA", "FaceTalk_170725_00137_TA"
 CLIPS = {f"{OTHER}_sentence01": 52, f"{OTHER}_sentence02": 74, "FaceTalk_170728_03272_TA_e03": 62}
 """Training clips and their frames at 60 fps; all of them of another length."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Sums come in the same order in every process; and small models are faster so."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def flags(name: str, given: Any, default: Any) -> list[str]:
