@@ -16,7 +16,7 @@ from codetalker.errors import DataError, ModelError
 from codetalker.model.codec import MOUTH, UPPER, Codec
 from codetalker.model.generator import Generator, free_run
 from codetalker.model.talker import Talker
-from codetalker.model.whisper import WhisperConfig
+from codetalker.model.whisper import WhisperConfig, WhisperEncoder
 from codetalker.rig import bundled_head
 from codetalker.training import bundled, loop
 from codetalker.training.codec import CodecRecipe, CodecTraining, load_codec, train_codec
@@ -435,8 +435,15 @@ def test_sampling_follows_from_seed_and_step_and_keeps_its_shares(sets: list[Fea
     assert 0.55 < (first.style == 0).float().mean() < 0.85
 
 
-@pytest.mark.xfail(reason="drawing another speaker where there is only one", raises=ValueError)
 def test_one_speaker_is_enough_to_train_the_talker() -> None:
     sample = Sampler([numbered([30], [0])], tiny_codec(), WINDOWS, TALKER_RECIPE, seed=0)
     for step in range(5):
         assert (sample(step).style == 0).all()
+
+
+def test_features_of_another_corpus_are_not_taken_for_this_one(tmp_path: Path) -> None:
+    encoder = WhisperEncoder(WhisperConfig(width=8, heads=2, layers=1))
+    bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 0, [])
+    bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 0, [])
+    with pytest.raises(DataError, match="another corpus"):
+        bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 1, [])

@@ -10,6 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -103,11 +104,16 @@ def feature_sets(
     passes: int,
     seed: int,
 ) -> list[FeatureSet]:
-    """Pass 0 is clean, the others are augmented; computed once, then read from the folder."""
+    """Pass 0 is clean, the others are augmented; computed once, then read from the folder.
+
+    Raises:
+        DataError: the folder holds features of another corpus, encoder or seed.
+    """
     train = [clip for clip in clips if clip.split == "train"]
     counts = Counter(clip.speaker for clip in train)
     rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
     heard = train + rare * (RARE_REPEATS - 1)
+    _check_source(folder / "source.txt", encoder, windows, styles, seed, heard)
     sets = []
     with _progress(sum(c.duration for c in heard) * (passes + 1)) as (bar, task):
         for number in range(passes + 1):
@@ -120,6 +126,25 @@ def feature_sets(
                 ).save(part)  # fmt: skip
             sets.append(FeatureSet.load(part))
     return sets
+
+
+def _check_source(path: Path, encoder: WhisperEncoder, *parts: object) -> None:
+    """Remember what features were made from; refuse a folder that was made from anything else."""
+    digest = sha256(repr([p if not isinstance(p, list) else _named(p) for p in parts]).encode())
+    for tensor in encoder.state_dict().values():
+        digest.update(tensor.numpy().tobytes())
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(digest.hexdigest() + "\n")
+    elif path.read_text().strip() != digest.hexdigest():
+        raise DataError(
+            f"{path.parent} holds features of another corpus, encoder or seed; name another "
+            "folder with -o, or remove it"
+        )
+
+
+def _named(clips: list[Clip]) -> list[tuple[str, str, int]]:
+    return [(clip.name, clip.speaker, len(clip.weights)) for clip in clips]
 
 
 def validation_set(

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from codetalker.errors import DataError
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.model.codec import MOUTH, Codec
 from codetalker.model.generator import Generator, free_run
@@ -89,6 +90,12 @@ class Sampler:
     ) -> None:
         self.sets, self.windows, self.recipe, self.seed = sets, windows, recipe, seed
         self.lead = codec.config.reach
+        self.hops = recipe.frames // windows.frames_per_hop
+        if not all((np.diff(data.starts) >= self.hops).any() for data in sets):
+            raise DataError(
+                f"no speaker's clips last {recipe.frames / windows.fps:g} s together, one sequence "
+                "of training; add clips or lower --recipe.frames"
+            )
         self.codes = [_stream_codes(s, codec, windows) for s in sets]
         styles = np.bincount(sets[0].styles, np.diff(sets[0].starts))
         self.main = int(styles.argmax())
@@ -102,10 +109,12 @@ class Sampler:
         clean = len(self.sets) == 1 or random.random() < self.recipe.clean_share
         number = 0 if clean else int(random.integers(1, len(self.sets)))
         data, codes = self.sets[number], self.codes[number]
-        per_hop = self.windows.frames_per_hop
-        hops = self.recipe.frames // per_hop
+        per_hop, hops = self.windows.frames_per_hop, self.hops
         wanted = (data.styles == self.main) == (random.random() < self.recipe.main_share)
-        room = np.maximum(np.diff(data.starts) - hops + 1, 0) * wanted
+        fits = np.maximum(np.diff(data.starts) - hops + 1, 0)
+        room = fits * wanted
+        if not room.any():  # there is one speaker only, or the others say too little
+            room = fits
         stream = int(random.choice(len(room), p=room / room.sum()))
         first = int(data.starts[stream] + random.integers(room[stream]))
         begin = first * per_hop - self.lead
