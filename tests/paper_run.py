@@ -16,7 +16,7 @@ from codetalker.paper.config import preset, tiny
 from codetalker.paper.speech import SpeechEncoder
 from vertex_data import face, motion, tone, write_pickle, write_wav
 
-VOCASET, TINY = preset("vocaset"), tiny(preset("vocaset"))
+TINY = tiny(preset("vocaset"))
 VAL, OTHER = "FaceTalk_170811_03275_TA", "FaceTalk_170725_00137_TA"
 CLIPS = {f"{OTHER}_sentence01": 52, f"{OTHER}_sentence02": 74, "FaceTalk_170728_03272_TA_e03": 62}
 """Training clips and their frames at 60 fps; all of them of another length."""
@@ -64,21 +64,25 @@ def write_wav2vec2(folder: Path) -> Path:
     return folder
 
 
-def codec_command(store: Path, out: Path, *more: str) -> list[str]:
-    """`train codec` at tiny size."""
-    config = replace(TINY.codec, vertices=VOCASET.codec.vertices)  # the store says how many
+def codec_command(store: Path, out: Path, *more: str, of: str = "vocaset") -> list[str]:
+    """`train codec` at tiny size with the preset `of`."""
+    published = preset(of).codec
+    config = replace(tiny(preset(of)).codec, vertices=published.vertices)  # the store has its own
     return [
-        "train", "codec", "--preset", "vocaset", "--data", str(store), "-o", str(out),
-        "--device", "cpu", *flags("model", config, VOCASET.codec), *more,
+        "train", "codec", "--preset", of, "--data", str(store), "-o", str(out),
+        "--device", "cpu", *flags("model", config, published), *more,
     ]  # fmt: skip
 
 
-def talker_command(store: Path, codec: Path, out: Path, wav2vec2: Path, *more: str) -> list[str]:
-    """`train talker` at tiny size."""
+def talker_command(
+    store: Path, codec: Path, out: Path, wav2vec2: Path, *more: str, of: str = "vocaset"
+) -> list[str]:
+    """`train talker` at tiny size with the preset `of`."""
+    published, config = preset(of), tiny(preset(of))
     return [
-        "train", "talker", "--preset", "vocaset", "--data", str(store), "--codec", str(codec),
+        "train", "talker", "--preset", of, "--data", str(store), "--codec", str(codec),
         "-o", str(out), "--wav2vec2", str(wav2vec2), "--device", "cpu",
-        *flags("model", TINY.talker, VOCASET.talker),
-        *flags("speech", TINY.speech, VOCASET.speech),
+        *flags("model", config.talker, published.talker),
+        *flags("speech", config.speech, published.speech),
         *more,
     ]  # fmt: skip

@@ -19,6 +19,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+import codetalker  # noqa: E402
 import codetalker.paper.training as training  # noqa: E402
 import codetalker.training.loop as loop  # noqa: E402
 from codetalker.cli import main  # noqa: E402
@@ -40,7 +41,14 @@ from paper_run import (  # noqa: E402
     write_store,
     write_wav2vec2,
 )
-from vertex_data import VERTICES, face  # noqa: E402
+from vertex_data import (  # noqa: E402
+    VERTICES,
+    face,
+    tone,
+    write_official_layout,
+    write_pickle,
+    write_wav,
+)
 
 
 class Ready(NamedTuple):
@@ -462,9 +470,24 @@ def test_stage_2_takes_a_codec_by_run_file_or_model_folder(ready, tmp_path):
     assert same(last, read_codec(ready.codec / "last.pt")[1])
 
 
-def test_own_data_set_the_frame_rate_the_styles_and_the_face(tmp_path):
-    from vertex_data import tone, write_pickle, write_wav
+def test_biwi_has_its_own_recipe_and_architecture(tmp_path):
+    """Speech is not stretched there: it has two features per frame, and fewer than the motion."""
+    write_official_layout(tmp_path / "source", ("F2_e01", "M3_e02", "F3_e33"), frames=22)
+    store, codec, run = (tmp_path / name for name in ("store", "codec", "run"))
+    assert main(["prepare", "biwi", str(tmp_path / "source"), "-o", str(store)]) == 0
+    torch.manual_seed(0)
+    wav2vec2, short = write_wav2vec2(tmp_path / "wav2vec2"), ("--plan.epochs", "21")
+    assert main(codec_command(store, codec, *short, of="biwi")) == 0
+    assert {row["learning_rate"] for row in rows(codec)} == {1e-4}
+    assert main(talker_command(store, codec, run, wav2vec2, *short, of="biwi")) == 0
+    talker = codetalker.load(run / "model")
+    assert talker.styles == ("F2", "F3", "F4", "M3", "M4", "M5")
+    motion = talker.animate(open_store(store).waveform(open_store(store).clips[0]), style="M3")
+    assert motion.vertices.shape == (21, VERTICES, 3)
+    assert motion.fps == 25
 
+
+def test_own_data_set_the_frame_rate_the_styles_and_the_face(tmp_path):
     source = tmp_path / "source"
     (source / "vertices_npy").mkdir(parents=True)
     people = ("anna", "bert", "cleo")
