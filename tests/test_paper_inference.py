@@ -46,13 +46,11 @@ def test_exact_prediction_is_the_published_one(case, clip, blended):
 @needs_fixtures
 @pytest.mark.parametrize(("case", "clip"), CASES)
 @pytest.mark.parametrize("blended", [False, True])
-def test_fast_prediction_is_the_published_one_for_a_second_and_near_it_for_two(case, clip, blended):
-    """Random weights let one code that differs decide all that follow; few do."""
+def test_fast_prediction_has_the_published_codes_for_two_seconds(case, clip, blended):
+    """Not a law: longer clips part at some frame, as random weights carry a difference on."""
     arrays, weights, key = published(case, clip, blended)
     predicted = Predictor(model_of(case), "fast").predict([arrays["audio"][0]], weights)[0]
-    same = predicted.indices == arrays[key + "indices"].view_as(predicted.indices)
-    assert same[:32].all()
-    assert same.float().mean() > 0.9
+    assert torch.equal(predicted.indices.flatten(), arrays[key + "indices"].flatten())
 
 
 @needs_fixtures

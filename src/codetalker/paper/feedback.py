@@ -25,7 +25,7 @@ REACH = KERNEL // 2
 
 YOUNG, GROWTH = 32, 8
 """What is kept of a clip is computed anew once it has grown by an eighth of its frames beyond 32:
-in the first second motion that is fed back depends on every frame."""
+in the first second, the motion that is fed back depends on every frame."""
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Feedback:
 
     Convolution and InstanceNorm cover all frames; the transformer does too as published, and can
     be limited. A frame's keys and values change little once it has neighbours: they may be kept
-    until the clip has grown, and only what the convolution changed is computed.
+    until the clip has grown, and only the new frame is computed.
 
     Args:
         model: in evaluation mode; its weights must not change afterwards.
@@ -114,7 +114,7 @@ class Feedback:
         if end - state.refreshed > max(0, kept):
             state.refreshed = end
         else:
-            begin = max(begin, end - REACH - 1)  # those that the convolution changed
+            begin = end - 1
         return torch.arange(begin, end, device=state.seen.device)
 
     def _convolve(self, codes: Tensor, state: FeedbackState) -> None:

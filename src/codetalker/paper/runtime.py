@@ -145,7 +145,7 @@ class PaperTalker:
                 f"{1000 * speech.duration:.0f} ms of sound are too short; this model needs at "
                 f"least {1000 * _shortest(config) / SAMPLE_RATE:.0f} ms"
             )
-        samples = torch.from_numpy(np.ascontiguousarray(speech.samples))
+        samples = torch.tensor(speech.samples, dtype=torch.float32)
         return self.model.talker.speech.normalize(samples)
 
     def _face(self, template: Face | None) -> Mesh:

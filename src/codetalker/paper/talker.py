@@ -130,7 +130,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
         mixed = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=bias, dropout_p=self.dropout * self.training
+            queries, keys, values, attn_mask=bias[None], dropout_p=self.dropout * self.training
         )
         return self.output(mixed.transpose(1, 2).flatten(2))
 
