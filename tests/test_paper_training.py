@@ -24,6 +24,7 @@ import codetalker.paper.training as training  # noqa: E402
 import codetalker.training.loop as loop  # noqa: E402
 from codetalker.cli import main  # noqa: E402
 from codetalker.data.store import open_store  # noqa: E402
+from codetalker.errors import OptionError  # noqa: E402
 from codetalker.model.quantizer import perplexity  # noqa: E402
 from codetalker.paper.codec import Codec  # noqa: E402
 from codetalker.paper.config import CodecConfig  # noqa: E402
@@ -31,6 +32,7 @@ from codetalker.paper.folder import read_model  # noqa: E402
 from codetalker.paper.model import PaperModel, codec_loss, talker_loss  # noqa: E402
 from codetalker.paper.recipe import CODEC_PLANS, EpochPlan, EpochSchedule  # noqa: E402
 from codetalker.paper.runs import read_codec  # noqa: E402
+from codetalker.training import processes  # noqa: E402
 from codetalker.training.loop import load_checkpoint  # noqa: E402
 from paper_run import (  # noqa: E402
     CLIPS,
@@ -295,7 +297,13 @@ def test_two_processes_with_one_clip_each_equal_one_process_with_two(ready, tmp_
     of_alone, of_shared = rows(alone), rows(shared)
     assert [row["step"] for row in of_alone] == [row["step"] for row in of_shared]
     assert of_shared[-1]["loss"] == pytest.approx(of_alone[-1]["loss"], rel=1e-5)
-    assert of_shared[-1]["free_lve"] == of_alone[-1]["free_lve"]
+    assert of_shared[-1]["free_lve"] == pytest.approx(of_alone[-1]["free_lve"], rel=1e-5)
+
+
+def test_what_one_process_computes_at_a_time_is_not_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "count", lambda: 2)
+    with pytest.raises(OptionError, match="2 processes"):
+        loop.fit(torch.nn.Linear(1, 1), loop.Plan(1, 1.0), dict, dict, tmp_path, watch="x")
 
 
 # What is kept and told
@@ -400,6 +408,19 @@ def test_values_that_are_not_finite_stop_the_run_and_leave_the_checkpoint(ready,
     assert main(codec_command(store, run, "--plan.epochs", "2")) == 2
     assert f"{run / 'last.pt'} is intact" in capsys.readouterr().err
     assert (run / "last.pt").read_bytes() == before
+
+
+def test_a_finished_talker_gives_its_last_model_too_and_needs_no_speech_encoder(ready, tmp_path):
+    assert main(command("talker", ready, tmp_path, "--plan.epochs", "2")) == 0
+    log = (tmp_path / "log.jsonl").read_text()
+    gone = ready._replace(wav2vec2=tmp_path / "gone")
+    for which in ("last", "best"):
+        assert main(command("talker", gone, tmp_path, "--plan.epochs", "2", "--use", which)) == 0
+        state = load_checkpoint(tmp_path / f"{which}.pt")
+        model, mesh = read_model(tmp_path / "model")
+        assert same(dict(model.state_dict()), dict(state.get("model", state)))
+        assert mesh.vertices.shape == (VERTICES, 3)
+    assert (tmp_path / "log.jsonl").read_text() == log
 
 
 # Options

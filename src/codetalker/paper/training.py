@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from codetalker.data.store import Store, StoreClip
@@ -116,13 +117,13 @@ class TrainingClips:
 
     def faces(self, clip: StoreClip) -> tuple[Tensor, Tensor]:
         """Vertices (1, T, 3V) and template (1, 3V)."""
-        vertices = torch.from_numpy(np.array(self.store.vertices(clip))).to(self.device)
-        template = torch.from_numpy(np.array(self.store.template(clip.subject))).to(self.device)
+        vertices = _own(self.store.vertices(clip), self.device)
+        template = _own(self.store.template(clip.subject), self.device)
         return vertices.flatten(1)[None], template.flatten()[None]
 
     def samples(self, clip: StoreClip) -> Tensor:
         """(N,) the sound at 16 kHz."""
-        return torch.from_numpy(np.array(self.store.waveform(clip).samples)).to(self.device)
+        return _own(self.store.waveform(clip).samples, self.device)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,6 +214,11 @@ class TalkerTraining:
     def _samples(self, clip: StoreClip) -> Tensor:
         """(N,) normalised."""
         return self.model.talker.speech.normalize(self.clips.samples(clip))
+
+
+def _own(array: NDArray[np.float32], device: torch.device) -> Tensor:
+    """A copy: the array is mapped and read-only."""
+    return torch.tensor(array, device=device)
 
 
 def _named(loss: CodecLoss | TalkerLoss) -> dict[str, Tensor]:

@@ -22,14 +22,15 @@ PATIENCE = timedelta(hours=6)
 
 
 def own_device(name: str | None = None) -> torch.device:
-    """The named device; if None, this process's GPU where there is one, else the CPU.
+    """The named device; `cuda` is this process's GPU; if None, that or else the CPU.
 
     Raises:
         OptionError: there is no such device.
     """
-    number = os.environ.get("LOCAL_RANK", "0")
     if name is None:
-        name = f"cuda:{number}" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # torch raises either, by how it was built
