@@ -37,7 +37,7 @@ RARE_REPEATS = 3
 LONG = 20.0
 """Seconds: a clip that long counts as many; such speakers are not rare."""
 NEUTRAL = "neutral"
-"""The style of the speaker with the most clips goes by this name too."""
+"""The default style: the mean of all speakers'."""
 
 
 def find_whisper(path: Path | None = None) -> Path:
@@ -88,7 +88,7 @@ def train_bundled(
     talker.load_state_dict(
         {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     )
-    rows = {NEUTRAL: 0} | {name: i for i, name in enumerate(styles)}
+    rows = {NEUTRAL: range(len(styles))} | {name: [i] for i, name in enumerate(styles)}
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     return export_bundle(
         folder / "bundle", encoder, talker, codec, rig, rows, NEUTRAL, (0.0, 1.0), windows, notes
