@@ -16,6 +16,7 @@ from codetalker import cli
 from codetalker.audio import Waveform
 from codetalker.cli import COMMANDS, Command, main
 from codetalker.errors import CodeTalkerError, StyleError
+from codetalker.export import FORMATS
 from codetalker.motion import Motion, frame_count
 from codetalker.rig import bundled_head
 from conftest import write_sound
@@ -25,6 +26,8 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
 
 class FakeTalker:
     """Opens the jaw with the loudness; records what it was asked."""
+
+    formats = tuple(FORMATS)
 
     def __init__(self) -> None:
         self.calls: list[dict[str, object]] = []
@@ -254,3 +257,11 @@ def test_the_real_model_animates_the_example(tmp_path: Path) -> None:
     assert len(motion) == 152
     jaw = motion.weights[:, motion.names.index("jawOpen")]
     assert jaw.std() > 0.02  # it talks
+
+
+def test_faces_and_modes_are_for_models_of_vertices(
+    tiny_bundle: Path, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["animate", str(speech), "--model", str(tiny_bundle), "--mode", "fast"]) == 2
+    assert "--mode" in capsys.readouterr().err
+    assert sorted(p.name for p in speech.parent.iterdir()) == [speech.name]

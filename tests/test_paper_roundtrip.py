@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 import trimesh  # noqa: E402
 
 from codetalker.cli import main  # noqa: E402
-from codetalker.mesh_file import Mesh, write_obj  # noqa: E402
+from codetalker.mesh_file import Mesh, write_obj, write_ply  # noqa: E402
 from codetalker.paper.folder import read_model  # noqa: E402
 from codetalker.paper.official import export_official  # noqa: E402
 from codetalker.vertex_motion import VertexMotion  # noqa: E402
@@ -94,6 +94,14 @@ def test_from_the_published_data_to_motion_and_figures(tmp_path):
     assert np.ptp(ours.vertices, axis=0).max() > 0
     np.testing.assert_array_equal(ours.vertices, theirs.vertices)
     np.testing.assert_array_equal(ours.template, face(0))
+
+    write_ply(tmp_path / "larger.ply", Mesh(2 * face(0), triangles))
+    fast = ["--template", str(tmp_path / "larger.ply"), "--mode", "fast", "-o"]
+    assert main([*command, *fast, str(tmp_path / "frames.obj")]) == 0
+    frames = sorted((tmp_path / "frames").iterdir())
+    assert len(frames) == 44
+    first = trimesh.load_mesh(frames[0], process=False).vertices
+    assert np.abs(first - 2 * face(0)).max() < np.abs(face(0)).max()
 
     row = figures(talker / "model", store, tmp_path / "ours.json")
     other = figures(imported, store, tmp_path / "theirs.json")

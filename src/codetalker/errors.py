@@ -45,6 +45,4 @@ class MissingExtraError(CodeTalkerError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed; run: pip install 'codetalker-face[{extra}]'"
-        )
+        super().__init__(f"{package} is not installed; run: pip install 'codetalker-face[{extra}]'")

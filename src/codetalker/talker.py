@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono
 from codetalker.bundle import Bundle, find_model, load_bundle, read_config
 from codetalker.errors import AudioError, ModelError, OptionError, StyleError
+from codetalker.export import FORMATS
 from codetalker.motion import Motion, check_fps
 
 Progress = Callable[[float, float], None]
@@ -90,6 +91,11 @@ class Talker:
         return tuple(self.bundle.styles)
 
     @property
+    def formats(self) -> tuple[str, ...]:
+        """Suffixes of the files that its motion can be written to."""
+        return tuple(FORMATS)
+
+    @property
     def fps(self) -> int:
         """Motion frames per second of the model."""
         return self.bundle.windows.fps
@@ -128,7 +134,7 @@ class Talker:
         Raises:
             AudioError, StyleError, OptionError: what is wrong with the input, and the remedy.
         """
-        waveform = _waveform(audio, rate)
+        waveform = as_waveform(audio, rate)
         if fps is not None:
             check_fps(fps)
         live = self.stream(style=style, strength=strength, seed=seed)
@@ -329,7 +335,12 @@ def _pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     return (samples[start : start + step] for start in range(0, len(samples), step))
 
 
-def _waveform(audio: str | PathLike[str] | Waveform | ArrayLike, rate: float | None) -> Waveform:
+def as_waveform(audio: str | PathLike[str] | Waveform | ArrayLike, rate: float | None) -> Waveform:
+    """Sound in any form that `animate` takes, at 16 kHz.
+
+    Raises:
+        AudioError: it cannot be read, holds nothing, or is an array without a rate.
+    """
     if isinstance(audio, str | PathLike):
         return Waveform.load(audio)
     if isinstance(audio, Waveform):

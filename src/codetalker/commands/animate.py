@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.errors import AudioError, OptionError, OutputError
-from codetalker.export import FORMATS, Progress, check_output
+from codetalker.export import Progress, check_output
 from codetalker.motion import check_fps
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ def animate(
     strength: float = 1.0,
     fps: Annotated[float | None, _shown_as("FPS")] = None,
     seed: int = 0,
+    template: Annotated[Path | None, _shown_as("FACE")] = None,
+    mode: Literal["exact", "fast"] | None = None,
 ) -> int:
     """Turn recordings of speech into talking faces.
 
@@ -43,32 +45,37 @@ def animate(
 
     Args:
         audio: audio or video files, of any format.
-        output: file in the format of its suffix (npz, csv, glb, mp4), or folder for all; repeat
-            it for several files.
+        output: file in the format of its suffix (npz, csv, glb, mp4; of models of vertices npz,
+            glb, mp4, obj, ply), or folder for all; repeat it for several files.
         format: the formats to write into a folder, separated by commas.
         model: folder or name of a model; the bundled one by default.
         style: a speaking style of the model.
         strength: scale of the articulation, 1 as trained.
         fps: frames per second, above 0 and up to 240; the model's own by default.
         seed: for models that draw at random.
+        template: a face of the model's topology, .obj or .ply; for models of vertices.
+        mode: exact for the published output, fast for long speech; for models of vertices.
     """
     if not audio:
         raise OptionError("no recording is given; name at least one: codetalker animate speech.wav")
     if fps is not None:
         check_fps(fps)
-    jobs = _plan(audio, output, format)
-    for path in [path for _, paths in jobs for path in paths]:
-        check_output(path)
 
     import codetalker
 
     talker = codetalker.load(model)
+    jobs = _plan(audio, output, format, talker.formats)
+    for path in [path for _, paths in jobs for path in paths]:
+        check_output(path, talker.formats)
+    options = {"style": style, "strength": strength, "fps": fps, "seed": seed}
+    if template or mode:
+        if isinstance(talker, codetalker.Talker):
+            raise OptionError("--template and --mode are for models of vertices; leave them out")
+        options |= {"template": template, "mode": mode or "exact"}
     failures = 0
     for recording, paths in jobs:
         try:
-            _animate_one(
-                talker, recording, paths, style=style, strength=strength, fps=fps, seed=seed
-            )
+            _animate_one(talker, recording, paths, **options)
         except (AudioError, OutputError) as error:
             if len(jobs) == 1:
                 raise
@@ -89,14 +96,14 @@ def _animate_one(talker: Talker, recording: Path, paths: list[Path], **options) 
 
 
 def _plan(
-    audio: tuple[Path, ...], output: tuple[Path, ...], format: str | None
+    audio: tuple[Path, ...], output: tuple[Path, ...], format: str | None, known: tuple[str, ...]
 ) -> list[tuple[Path, list[Path]]]:
     """Which files each recording gives."""
     if len(audio) == 1 and output and not format and not output[0].is_dir():
         jobs = [(audio[0], list(output))]
     else:
-        suffixes = _suffixes(format) if format else _DEFAULT_FORMATS
-        folder = _folder(output) if output else None
+        suffixes = _suffixes(format, known) if format else _DEFAULT_FORMATS
+        folder = _folder(output, known) if output else None
         jobs = [
             (recording, [_beside(recording, folder, suffix) for suffix in suffixes])
             for recording in audio
@@ -114,18 +121,18 @@ def _plan(
     return jobs
 
 
-def _suffixes(format: str) -> tuple[str, ...]:
+def _suffixes(format: str, known: tuple[str, ...]) -> tuple[str, ...]:
     suffixes = tuple(f".{name.strip().lower().removeprefix('.')}" for name in format.split(","))
-    unknown = [suffix for suffix in suffixes if suffix not in FORMATS]
+    unknown = [suffix for suffix in suffixes if suffix not in known]
     if unknown:
-        known = ", ".join(suffix[1:] for suffix in FORMATS)
-        raise OptionError(f"there is no format {unknown[0][1:]!r}; choose from {known}")
+        names = ", ".join(suffix[1:] for suffix in known)
+        raise OptionError(f"there is no format {unknown[0][1:]!r}; choose from {names}")
     return suffixes
 
 
-def _folder(output: tuple[Path, ...]) -> Path:
+def _folder(output: tuple[Path, ...], known: tuple[str, ...]) -> Path:
     folder, *others = output
-    if others or folder.suffix.lower() in FORMATS or folder.is_file():
+    if others or folder.suffix.lower() in known or folder.is_file():
         raise OutputError(
             f"-o {folder} is not the one folder for all; with several recordings or --format, "
             "-o names a folder"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -73,17 +73,19 @@ def save(
         write(temporary, motion, **options)
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, known: Collection[str] = tuple(FORMATS)) -> None:
     """See that a file of this name can be written, before the work that makes its content.
+
+    `known` are the suffixes that the motion can be written with.
 
     Raises:
         OutputError: the suffix is unknown, or the folder does not exist or is not writable.
     """
-    if path.suffix.lower() not in FORMATS:
-        near = difflib.get_close_matches(path.suffix.lower(), FORMATS, n=1)
+    if path.suffix.lower() not in known:
+        near = difflib.get_close_matches(path.suffix.lower(), known, n=1)
         hint = f"did you mean {near[0]}? Known" if near else "choose one of"
         raise OutputError(
-            f"{path}: no format has the suffix {path.suffix!r}; {hint}: {', '.join(FORMATS)}"
+            f"{path}: no format has the suffix {path.suffix!r}; {hint}: {', '.join(known)}"
         )
     if path.is_dir():
         raise OutputError(f"{path} is a directory; name a file")

@@ -23,9 +23,8 @@ from codetalker.paper.config import PaperConfig, nearest
 from codetalker.paper.folder import read_model
 from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
-from codetalker.talker import Progress
-from codetalker.talker import _waveform as as_waveform
-from codetalker.vertex_motion import VertexMotion
+from codetalker.talker import Progress, as_waveform
+from codetalker.vertex_motion import WRITERS, VertexMotion
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Face = str | os.PathLike[str] | Mesh | ArrayLike
@@ -82,6 +81,11 @@ class PaperTalker:
         """Speaking styles: the subjects that the model was trained on, the default one first."""
         default = self.config.talker.default_subject
         return (default, *(s for s in self.config.talker.subjects if s != default))
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Suffixes of the files that its motion can be written to."""
+        return tuple(WRITERS)
 
     @property
     def fps(self) -> float:
