@@ -100,7 +100,8 @@ def test_from_the_published_data_to_motion_and_figures(tmp_path):
     assert main([*command, *fast, str(tmp_path / "frames.obj")]) == 0
     frames = sorted((tmp_path / "frames").iterdir())
     assert len(frames) == 44
-    first = trimesh.load_mesh(frames[0], process=False).vertices
+    lines = frames[0].read_text().splitlines()
+    first = np.array([line.split()[1:4] for line in lines if line.startswith("v ")], float)
     assert np.abs(first - 2 * face(0)).max() < np.abs(face(0)).max()
 
     row = figures(talker / "model", store, tmp_path / "ours.json")
