@@ -17,6 +17,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
     codec = av.CodecContext.create("png", "w")
     codec.width, codec.height, codec.pix_fmt = image.shape[1], image.shape[0], layout
     codec.time_base = Fraction(1)
+    codec.sample_aspect_ratio = Fraction(1)  # else the file says that its pixels are 0 by 1
     codec.options = {"pred": "mixed", "compression_level": "9"}
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format=layout)
     return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
