@@ -60,8 +60,8 @@ def test_a_bundle_holds_what_was_exported(tiny_bundle: Path) -> None:
     assert bundle.windows == WINDOWS
     assert list(bundle.styles) == ["bert", "anna"]
     table = tiny_talker().style.weight.detach().half().float().numpy()
-    for name, rows in STYLES.items():
-        np.testing.assert_array_equal(bundle.styles[name], table[rows].mean(0))
+    for name, row in STYLES.items():
+        np.testing.assert_array_equal(bundle.styles[name], table[row])
     codebook = tiny_codec().quantizer.embedding.weight.detach().half().float().numpy()
     np.testing.assert_array_equal(bundle.codebook, codebook)
     assert bundle.temperature.tolist() == [0, 0, 1]  # two codes of the mouth, one of the upper face

@@ -46,7 +46,7 @@ def test_torch_and_onnx_runtime_agree_over_free_running_frames(
     with torch.no_grad():
         cut = torch.from_numpy(WINDOWS.cut(sound).copy())
         speech = torch.cat([speech_graph(window[None]) for window in cut])[None]
-        style = generator.talker.style.weight[STYLES["bert"]]
+        style = generator.talker.style.weight[STYLES["bert"]][None]
         motion, expected = free_run(generator, speech, style, torch.zeros(3))
     heard = np.concatenate([cold.hear(window.numpy()) for window in cut])
     np.testing.assert_allclose(heard, speech[0].numpy(), atol=AGREE)

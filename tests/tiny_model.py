@@ -18,7 +18,7 @@ from codetalker.rig import bundled_head
 from codetalker.windows import SpeechWindows
 
 WINDOWS = SpeechWindows(left=6, hop=4, look_ahead=6, past=4)
-STYLES = {"anna": [1], "bert": [0]}
+STYLES = {"anna": 1, "bert": 0}
 """Style name -> row of the talker's table; the rows are not in the names' order on purpose."""
 PARTS = (Part("mouth", MOUTH.channels, 2), Part("upper", UPPER.channels, 1))
 CODEC = CodecConfig(parts=PARTS, codes=16, code_width=4, width=8, blocks=1)

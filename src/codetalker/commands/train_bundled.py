@@ -61,6 +61,7 @@ class TalkerStage:
         out: the run's folder; a run that was stopped goes on there.
         whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
         passes: augmented passes over the corpus, beside the clean one.
+        default_speaker: whose style is the default; by default who has the most clips.
         recipe: losses and batches.
         plan: steps, rates, seed.
     """
@@ -70,6 +71,7 @@ class TalkerStage:
     out: Folder
     whisper: Path | None = None
     passes: int = 5
+    default_speaker: str | None = None
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
     plan: Plan = stage2.PLAN
 
@@ -87,7 +89,7 @@ class TalkerStage:
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         bundle = train_bundled(
             clips, codec, self.out, find_whisper(self.whisper), self.passes, config, self.recipe,
-            self.plan, notes,
+            self.plan, notes, self.default_speaker,
         )  # fmt: skip
         print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def export_bundle(
     talker: Talker,
     codec: Codec,
     rig: Rig,
-    styles: Mapping[str, Sequence[int]],
+    styles: dict[str, int],
     default_style: str,
     temperature: tuple[float, ...],
     windows: SpeechWindows = SpeechWindows(),
@@ -57,7 +56,7 @@ def export_bundle(
     modules and the bundle stay the same model.
 
     Args:
-        styles: name -> rows of the talker's style table, whose mean the style is.
+        styles: name -> row of the talker's style table.
         temperature: per part of the codec, 0 queries the nearest code, 1 samples.
         notes: what the model card should know: data, figures.
     """
@@ -97,9 +96,8 @@ def export_bundle(
         "articulation": sorted(parts[0].channels),
         "notes": notes or {},
     }
-    table = talker.style.weight.detach().numpy()
     arrays = {
-        "styles.npy": np.stack([table[list(rows)].mean(0) for rows in styles.values()]),
+        "styles.npy": talker.style.weight.detach().numpy()[list(styles.values())],
         "codebook.npy": codec.quantizer.embedding.weight.detach().numpy(),
     }
     return write_bundle(folder, config, graphs, arrays)

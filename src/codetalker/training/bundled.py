@@ -37,7 +37,7 @@ RARE_REPEATS = 3
 LONG = 20.0
 """Seconds: a clip that long counts as many; such speakers are not rare."""
 NEUTRAL = "neutral"
-"""The default style: the mean of all speakers'."""
+"""The default style goes by this name beside its speaker's."""
 
 
 def find_whisper(path: Path | None = None) -> Path:
@@ -72,12 +72,22 @@ def train_bundled(
     recipe: TalkerRecipe,
     plan: Plan,
     notes: dict[str, str],
+    default: str | None = None,
 ) -> Bundle:
     """Train the talker on `passes` augmented passes over the clips beside a clean one, and write
-    `folder/bundle`."""
+    `folder/bundle`.
+
+    `default` is the speaker whose style is the bundle's default, the one with the most clips for
+    None.
+
+    Raises:
+        DataError: the corpus cannot be trained on, or has no clips of that speaker.
+    """
     windows = SpeechWindows()
     encoder = load_whisper(whisper)
     styles = speaking_styles(clips)
+    if default not in (None, *styles):
+        raise DataError(f"there is no speaker {default!r}; the corpus has {', '.join(styles)}")
     sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
     validation = validation_set(clips, encoder, windows, styles)
     rig = bundled_head()
@@ -88,7 +98,8 @@ def train_bundled(
     talker.load_state_dict(
         {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     )
-    rows = {NEUTRAL: range(len(styles))} | {name: [i] for i, name in enumerate(styles)}
+    rows = {name: i for i, name in enumerate(styles)}
+    rows = {NEUTRAL: rows[default or styles[0]]} | rows
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     return export_bundle(
         folder / "bundle", encoder, talker, codec, rig, rows, NEUTRAL, (0.0, 1.0), windows, notes
