@@ -266,12 +266,12 @@ class Live:
         self._finished = True
         windows, state = self.talker.bundle.windows, self.state
         tail = self._advance(self.resampler.finish())
-        codes = [self.codes]
+        codes = self.codes
         left = -(-state.received * windows.fps // SAMPLE_RATE) - int(state.position[0])
         hops = -(-left // windows.frames_per_hop)
         silence = (hops - 1) * windows.hop_samples + windows.samples - len(state.pending)
         rest = self._advance(np.zeros(max(silence, 0), np.float32)).weights[: max(left, 0)]
-        self.codes = np.concatenate([*codes, self.codes[: len(rest)]])
+        self.codes = np.concatenate([codes, self.codes[: len(rest)]])
         return replace(tail, weights=np.concatenate([tail.weights, rest]))
 
     def _advance(self, samples: NDArray[np.float32]) -> Motion:

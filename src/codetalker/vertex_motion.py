@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from codetalker.curves import frame_count, resample_curves
 from codetalker.errors import MotionError, OutputError
 from codetalker.export import Progress, replacing
+from codetalker.export.npz import motion_arrays
 from codetalker.mesh_file import Mesh, write_obj, write_ply
 from codetalker.motion import Motion, check_fps
 from codetalker.new_folder import new_folder
@@ -157,31 +157,14 @@ class VertexMotion:
         Raises:
             MotionError: there is no such file, or it is none of these.
         """
-        path = Path(path)
-        try:
-            with zipfile.ZipFile(path) as archive:
-                size = sum(entry.file_size for entry in archive.infolist())
-            if size > _MAX_BYTES:
-                raise MotionError(f"{path} unpacks to {size >> 30} GiB; split the motion")
-            with np.load(path, allow_pickle=False) as arrays:
-                if int(arrays["format_version"]) > FORMAT_VERSION:
-                    raise MotionError(f"{path} is of a newer version; upgrade codetalker-face")
-                return VertexMotion(
-                    vertices=arrays["vertices"].astype(np.float32),
-                    template=arrays["template"].astype(np.float32),
-                    fps=float(arrays["fps"]),
-                    triangles=arrays["triangles"] if "triangles" in arrays.files else None,
-                )
-        except FileNotFoundError:
-            raise MotionError(f"{path} does not exist; check the spelling of the path") from None
-        except KeyError as error:
-            raise MotionError(
-                f"{path} is no vertex motion: {error.args[0]}; save it again"
-            ) from None
-        except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
-            raise MotionError(
-                f"{path} is no readable motion file ({error}); save it again"
-            ) from None
+        wanted = {"vertices", "template", "fps"}
+        with motion_arrays(path, wanted, FORMAT_VERSION, _MAX_BYTES) as arrays:
+            return VertexMotion(
+                vertices=arrays["vertices"].astype(np.float32),
+                template=arrays["template"].astype(np.float32),
+                fps=float(arrays["fps"]),
+                triangles=arrays["triangles"] if "triangles" in arrays.files else None,
+            )
 
 
 @dataclass(frozen=True, eq=False)
