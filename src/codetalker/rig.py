@@ -103,6 +103,12 @@ class Rig:
         return self.blendshapes if region is None else self.blendshapes[:, self.regions[region]]
 
     @cached_property
+    def lip_gap_basis(self) -> NDArray[np.float32]:
+        """(K, N) change of each vertical distance of `lip_gap` per unit of weight, metres."""
+        upper, lower = self.lip_gap
+        return self.blendshapes[:, upper, 1] - self.blendshapes[:, lower, 1]
+
+    @cached_property
     def lip_gap_rest(self) -> float:
         """Mean vertical distance of the facing inner-lip vertices at rest, metres."""
         upper, lower = self.lip_gap

@@ -31,8 +31,7 @@ _STILL_MM = 0.05
 
 def gap_basis(rig: Rig) -> NDArray[np.float32]:
     """(K,) change of the mean lip gap per unit of blendshape weight, metres."""
-    upper, lower = rig.lip_gap
-    return (rig.blendshapes[:, upper, 1] - rig.blendshapes[:, lower, 1]).mean(1)
+    return rig.lip_gap_basis.mean(1)
 
 
 def correlation(predicted: NDArray[np.floating], true: NDArray[np.floating]) -> float | None:

@@ -31,6 +31,9 @@ MOUTH = Part("mouth", (*range(14, 41), 46, 51), 8)
 UPPER = Part("upper", (*range(14), *range(41, 46), *range(47, 51)), 2)
 """Eyes, brows, squinting cheeks and nose: what speech only hints at."""
 
+TEMPERATURES = (0.0, 1.0)
+"""The mouth's codes are the nearest ones, those of the eyes and brows are sampled."""
+
 
 @dataclass(frozen=True)
 class CodecConfig:

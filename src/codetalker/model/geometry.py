@@ -43,8 +43,7 @@ class GeometryLoss(nn.Module):
             basis = 1e3 * rig.basis(region).astype(np.float64)
             flat = basis.reshape(names, -1)
             gram += getattr(counts, region) * flat @ flat.T / basis.shape[1]
-        upper, lower = rig.lip_gap
-        gap = 1e3 * (rig.blendshapes[:, upper, 1] - rig.blendshapes[:, lower, 1])
+        gap = 1e3 * rig.lip_gap_basis
         gram += counts.lip_gap * gap @ gap.T / gap.shape[1]
         self.register_buffer("gram", torch.from_numpy(gram).float(), persistent=False)
         self.gram: Tensor
@@ -74,8 +73,7 @@ class ArticulationLoss(nn.Module):
 
     def __init__(self, rig: Rig, axes: int = 8) -> None:
         super().__init__()
-        upper, lower = rig.lip_gap
-        gap = 1e3 * (rig.blendshapes[:, upper, 1] - rig.blendshapes[:, lower, 1]).mean(1)
+        gap = 1e3 * rig.lip_gap_basis.mean(1)
         lips = 1e3 * rig.basis("lips").astype(np.float64)
         flat = lips.reshape(len(lips), -1) / np.sqrt(lips.shape[1])
         left, sizes, _ = np.linalg.svd(flat, full_matrices=False)

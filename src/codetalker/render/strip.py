@@ -140,11 +140,9 @@ def _opening(
     motion: Motion, rig: Rig, columns: int
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Lip gap over its rest value in each column, from the bottom of the band: -1..1."""
-    upper, lower = rig.lip_gap
-    if not len(upper):
+    if not rig.lip_gap.shape[1]:
         return np.full(columns, -1.0), np.full(columns, -1.0)
-    mix = rig.blendshapes[:, upper, 1].mean(axis=1) - rig.blendshapes[:, lower, 1].mean(axis=1)
-    gap = motion.weights_for(rig.blendshape_names) @ mix
+    gap = motion.weights_for(rig.blendshape_names) @ rig.lip_gap_basis.mean(axis=1)
     at = (np.arange(columns) + 0.5) / columns * len(gap)
     height = gap[np.minimum(at.astype(int), len(gap) - 1)] / max(float(np.abs(gap).max()), 1e-6)
     return np.full(columns, -1.0), 2 * np.clip(height, 0, 1) - 1

@@ -21,12 +21,12 @@ from rich.progress import Progress, TaskID
 from codetalker.bundle import Bundle
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError, MissingExtraError
-from codetalker.model.codec import Codec
+from codetalker.model.codec import TEMPERATURES, Codec
 from codetalker.model.export import export_bundle
 from codetalker.model.talker import Talker, TalkerConfig
 from codetalker.model.whisper import WhisperEncoder, load_whisper
 from codetalker.rig import bundled_head
-from codetalker.training.loop import Plan, load_checkpoint
+from codetalker.training.loop import Plan, trained_part
 from codetalker.training.streams import FeatureSet, extract, feature_set
 from codetalker.training.talker import TalkerRecipe, Validation, train_talker
 from codetalker.windows import SpeechWindows
@@ -92,17 +92,13 @@ def train_bundled(
     validation = validation_set(clips, encoder, windows, styles)
     rig = bundled_head()
     train_talker(sets, validation, codec, rig, folder, config, windows, recipe, plan)
-    prefix = "talker."
-    state = load_checkpoint(folder / "best.pt")
     talker = Talker(config, windows)
-    talker.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    )
+    talker.load_state_dict(trained_part(folder / "best.pt", "talker"))
     rows = {name: i for i, name in enumerate(styles)}
     rows = {NEUTRAL: rows[default or styles[0]]} | rows
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     return export_bundle(
-        folder / "bundle", encoder, talker, codec, rig, rows, NEUTRAL, (0.0, 1.0), windows, notes
+        folder / "bundle", encoder, talker, codec, rig, rows, NEUTRAL, TEMPERATURES, windows, notes
     )
 
 

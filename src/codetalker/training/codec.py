@@ -22,7 +22,7 @@ from codetalker.model.geometry import GeometryLoss
 from codetalker.model.quantizer import perplexity
 from codetalker.rig import Rig
 from codetalker.training.augment import stretch
-from codetalker.training.loop import Losses, Plan, fit, load_checkpoint
+from codetalker.training.loop import Losses, Plan, fit, trained_part
 from codetalker.training.streams import at_rate
 
 FPS = 25
@@ -185,13 +185,10 @@ def load_codec(path: Path, config: CodecConfig = CodecConfig()) -> Codec:
     Raises:
         ModelError: the file is missing, damaged, or not of a codec of these sizes.
     """
-    prefix = "codec."
-    state = load_checkpoint(path)
+    state = trained_part(path, "codec")
     codec = Codec(config)
     try:
-        codec.load_state_dict(
-            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        )
+        codec.load_state_dict(state)
     except RuntimeError:
         raise ModelError(
             f"{path} is not of a codec with these sizes; name the folder of a codec's run"

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from codetalker.errors import DataError
 from codetalker.evaluation.metrics import RigMetrics
-from codetalker.model.codec import MOUTH, Codec
+from codetalker.model.codec import MOUTH, TEMPERATURES, Codec
 from codetalker.model.generator import Generator, free_run
 from codetalker.model.geometry import ArticulationLoss, GeometryLoss
 from codetalker.model.talker import Talker, TalkerConfig
@@ -163,11 +163,11 @@ class TalkerTraining(nn.Module):
         speech = self.talker.adapter(batch.features).flatten(1, 2)
         style = self.talker.style(batch.style)[:, None]
         before = batch.motion[:, lead - 1 : -1]
-        past = self._past(step, batch, speech, style, before)
-        phase = step % self.talker.config.period
-        features = self.talker(speech, style, past, phase)
         rows = codec.quantizer.embedding(batch.codes) * batch.known[..., None, None]
         target, context = rows[:, lead:], rows[:, 1:lead]
+        past = self._past(step, speech, style, before, context)
+        phase = step % self.talker.config.period
+        features = self.talker(speech, style, past, phase)
         values = codec.quantizer(features).values
         motion = codec.decode(values, context)
         mask = batch.mask[:, lead:]
@@ -200,7 +200,9 @@ class TalkerTraining(nn.Module):
         }
 
     @torch.no_grad()
-    def _past(self, step: int, batch: Batch, speech: Tensor, style: Tensor, true: Tensor) -> Tensor:
+    def _past(
+        self, step: int, speech: Tensor, style: Tensor, true: Tensor, context: Tensor
+    ) -> Tensor:
         """(B, T, K) motion before each frame: true or the talker's own, noisy or none."""
         codec, recipe = self._frozen[0], self.recipe
         count = len(true)
@@ -208,12 +210,8 @@ class TalkerTraining(nn.Module):
         own = torch.rand(count) < share
         past = true
         if own.any():
-            lead = self.sample.lead
             features = self.talker(speech[own], style[own], self._disturbed(true[own]))
-            rows = codec.quantizer(features).values
-            context = codec.quantizer.embedding(batch.codes[own, 1:lead])
-            context = context * batch.known[own, 1:lead][..., None, None]
-            motion = codec.decode(rows, context).clamp(0, 1)
+            motion = codec.decode(codec.quantizer(features).values, context[own]).clamp(0, 1)
             motion = torch.cat([true[own, :1], motion[:, :-1]], 1)
             past = true.clone()
             past[own] = torch.where(self.mouth == 1, motion, true[own])
@@ -242,13 +240,8 @@ def free_running_figures(
     with torch.inference_mode():
         speech = talker.adapter(validation.features).flatten(1, 2)
         style = talker.style(validation.style)
-    temperature = torch.tensor(
-        [
-            float(part is not codec.config.parts[0])
-            for part in codec.config.parts
-            for _ in range(part.heads)
-        ]
-    )
+    heads = torch.tensor([part.heads for part in codec.config.parts])
+    temperature = torch.tensor(TEMPERATURES).repeat_interleave(heads)
     motion, _ = free_run(Generator(talker, codec), speech, style, temperature)
     metrics = RigMetrics(rig)
     frames = validation.motion.shape[1]
