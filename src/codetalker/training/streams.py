@@ -21,7 +21,6 @@ from codetalker.data.clip import Clip
 from codetalker.model.codec import MOUTH, UPPER
 from codetalker.model.whisper import WhisperEncoder
 from codetalker.motion import Motion
-from codetalker.new_folder import new_folder
 from codetalker.training.augment import Augmentation, stretch
 from codetalker.windows import SpeechWindows
 
@@ -66,9 +65,11 @@ class FeatureSet:
 
     def save(self, folder: Path) -> None:
         """Write one `.npy` per array; the folder appears only when it is whole."""
-        with new_folder(folder) as partial:
-            for name, array in vars(self).items():
-                np.save(partial / f"{name}.npy", array)
+        partial = folder.with_name(folder.name + ".partial")
+        partial.mkdir(parents=True, exist_ok=True)
+        for name, array in vars(self).items():
+            np.save(partial / f"{name}.npy", array)
+        partial.rename(folder)
 
     @staticmethod
     def load(folder: Path) -> FeatureSet:
