@@ -50,6 +50,18 @@ def test_a_corpus_may_be_several_folders_and_joined_takes(tmp_path: Path) -> Non
     np.testing.assert_array_equal(clips[2].weights, takes[12:])
 
 
+def test_a_folders_name_says_who_speaks_where_the_arrays_do_not(tmp_path: Path) -> None:
+    write_part(tmp_path / "studio_anna", ["a"])
+    write_part(tmp_path / "studio_others", ["x", "y"])
+    write_part(tmp_path / "others", ["z"], speaker=np.array(["s9"]), split=np.array(["val"]))
+    assert {(c.name, c.speaker, c.split) for c in read_corpus(tmp_path)} == {
+        ("a", "anna", "train"),
+        ("x", "x", "unseen"),
+        ("y", "y", "unseen"),
+        ("z", "s9", "val"),
+    }
+
+
 def test_columns_are_brought_into_the_order_of_the_head(tmp_path: Path) -> None:
     order = np.random.default_rng(3).permutation(52)
     weights = write_part(tmp_path / "anna", ["a"])

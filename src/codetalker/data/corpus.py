@@ -20,9 +20,9 @@ SPLITS = ("train", "val", "unseen")
 MAX_FRAMES = 50_000_000
 """Refuse motion files that claim more (23 days at 25 fps): damaged or hostile."""
 
-_SPEAKERS = {"grid_s1": "s1"}
-_UNSEEN_SINGLES = {"grid_others"}
-"""Folders of single clips of several people: each clip is its own speaker, never trained on."""
+OTHERS = "others"
+"""A folder of this name, in which arrays do not say otherwise, holds clips of various people: each
+is a speaker of its own and is never trained on."""
 
 Words = tuple[tuple[float, float, str], ...]
 
@@ -119,14 +119,17 @@ def _split_weights(
 def _speakers(folder: Path, arrays: dict[str, NDArray], names: list[str]) -> list[str]:
     if "speaker" in arrays:
         return _per_clip(folder, "speaker", arrays["speaker"], names)
-    if folder.name in _UNSEEN_SINGLES:
-        return names
-    return [_SPEAKERS.get(folder.name, folder.name)] * len(names)
+    return names if _own_name(folder) == OTHERS else [_own_name(folder)] * len(names)
+
+
+def _own_name(folder: Path) -> str:
+    """`anna` of a folder `anna` or `CORPUS_anna`."""
+    return folder.resolve().name.rpartition("_")[2]
 
 
 def _splits(folder: Path, arrays: dict[str, NDArray], names: list[str]) -> list[str]:
     if "split" not in arrays:
-        return ["unseen" if folder.name in _UNSEEN_SINGLES else "train"] * len(names)
+        return ["unseen" if _own_name(folder) == OTHERS else "train"] * len(names)
     splits = _per_clip(folder, "split", arrays["split"], names)
     for name, split in zip(names, splits, strict=True):
         if split not in SPLITS:
