@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from codetalker.commands.prepare import prepare
-from codetalker.data.biwi import normalised, read_obj
+from codetalker.data.biwi import normalised, read_scan
 from codetalker.data.prepare import convert, open_source
 from codetalker.data.splits import BIWI, VOCASET
 from codetalker.data.store import Store, open_store
@@ -102,7 +102,7 @@ def test_surface_area_agrees_with_trimesh(tmp_path: Path) -> None:
     trimesh = pytest.importorskip("trimesh")
     body = trimesh.creation.icosphere(subdivisions=2, radius=3.0)
     body.export(tmp_path / "body.obj")
-    vertices, triangles = read_obj(tmp_path / "body.obj")
+    vertices, triangles = read_scan(tmp_path / "body.obj")
     scaled = trimesh.Trimesh(normalised(vertices, triangles), triangles)
     assert scaled.area == pytest.approx(1, rel=1e-5)
 
@@ -224,7 +224,10 @@ def test_broken_biwi_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"frame_003\.vl is not a frame of vertices"):
         prepared(BIWI, tmp_path / "src", tmp_path / "out")
     (tmp_path / "src" / "rigid_scans" / "F2.obj").write_text("v 0 0 zero")
-    with pytest.raises(DataError, match=r"F2\.obj is not a readable OBJ file"):
+    with pytest.raises(DataError, match=r"F2\.obj is no readable mesh"):
+        prepared(BIWI, tmp_path / "src", tmp_path / "out")
+    (tmp_path / "src" / "rigid_scans" / "F2.obj").write_text("v 0 0 0")
+    with pytest.raises(DataError, match=r"F2\.obj has no faces"):
         prepared(BIWI, tmp_path / "src", tmp_path / "out")
 
 

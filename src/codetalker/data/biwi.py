@@ -9,7 +9,6 @@ mean of its vertices and scaled to a surface area of 1 (so that they have no phy
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 
 from codetalker.audio import Waveform
 from codetalker.data.source import Source, SourceClip, find_regions, parse_name
-from codetalker.errors import DataError
+from codetalker.errors import DataError, RigError
+from codetalker.mesh_file import read_mesh
 
 MAX_VERTICES = 10_000_000
 
@@ -33,7 +33,7 @@ def read_biwi(folder: Path) -> Source:
     Raises:
         DataError: no neutral face is there, or one is malformed.
     """
-    scans = {path.stem: read_obj(path) for path in sorted((folder / "rigid_scans").glob("*.obj"))}
+    scans = {path.stem: read_scan(path) for path in sorted((folder / "rigid_scans").glob("*.obj"))}
     if not scans:
         raise DataError(f"{folder} has no rigid_scans/*.obj; unpack the data set's rigid_scans")
     clips, problems = [], []
@@ -81,30 +81,19 @@ def read_vl(path: Path) -> NDArray[np.float32]:
     raise DataError(f"{path.name} is not a frame of vertices: its size does not fit its count")
 
 
-def read_obj(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Vertices (V, 3) and triangles (F, 3) of a Wavefront file; polygons are cut into fans.
+def read_scan(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Vertices (V, 3) and triangles (F, 3) of a neutral face.
 
     Raises:
-        DataError: a line is malformed or refers to a vertex that is not there.
+        DataError: the mesh cannot be read, or has no triangles.
     """
-    vertices: list[list[float]] = []
-    triangles: list[tuple[int, int, int]] = []
     try:
-        for line in path.read_text(errors="replace").splitlines():
-            kind, *fields = line.split() or [""]
-            if kind == "v":
-                vertices.append([float(value) for value in fields[:3]])
-            elif kind == "f":
-                corners = [int(field.split("/")[0]) for field in fields]
-                first, *rest = (n - 1 if n > 0 else len(vertices) + n for n in corners)
-                triangles += [(first, b, c) for b, c in pairwise(rest)]
-        points = np.array(vertices, np.float32).reshape(len(vertices), 3)
-        faces = np.array(triangles, np.int32).reshape(-1, 3)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a readable OBJ file ({error})") from error
-    if not len(faces) or faces.min() < 0 or faces.max() >= len(points):
-        raise DataError(f"{path} has no faces, or faces of vertices that it does not have")
-    return points, faces
+        mesh = read_mesh(path)
+    except RigError as error:
+        raise DataError(str(error)) from error
+    if mesh.triangles is None:
+        raise DataError(f"{path} has no faces; unpack the data set's rigid_scans again")
+    return mesh.vertices, mesh.triangles
 
 
 def _vertices(frames: list[Path], triangles: NDArray[np.int32]) -> NDArray[np.float32]:
