@@ -16,10 +16,10 @@ from PIL import Image
 from codetalker.audio import Waveform
 from codetalker.errors import OptionError
 from codetalker.motion import Motion
+from codetalker.normals import VertexNormals
 from codetalker.render.camera import Camera
 from codetalker.render.colour import linear_from_srgb, srgb_from_linear
 from codetalker.render.image import decode_png, encode_png
-from codetalker.render.normals import VertexNormals
 from codetalker.render.raster import nearest, scan
 from codetalker.render.renderer import Finish, Renderer
 from codetalker.render.strip import Strip, strip
@@ -108,6 +108,12 @@ def test_normals_of_a_sphere_point_from_its_centre() -> None:
         sphere.vertices.astype(np.float32)
     )
     np.testing.assert_allclose(normals, sphere.vertices / 2.0, atol=0.02)
+
+
+def test_normals_without_a_triangle_of_any_area_point_out_of_the_face() -> None:
+    corners = np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [5, 5, 5]], np.float32)
+    normals = VertexNormals(np.array([[0, 1, 2]], np.int32), len(corners)).of(corners)
+    np.testing.assert_array_equal(normals, [[0, 0, 1]] * 4)
 
 
 @given(arrays(np.float64, 5, elements=st.floats(0, 1)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.render.normals import VertexNormals
+from codetalker.normals import VertexNormals
 from codetalker.render.raster import nearest, scan
 from head_mesh import Mesh
 from head_surface import MATERIALS, Cover

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from codetalker.export.gltf import Material, MorphAnimation, Part, write_gltf
 from codetalker.motion import Motion
+from codetalker.normals import VertexNormals
 from codetalker.rig import Rig, bundled_head
 
 _HEAD_COPYRIGHT = "MakeHuman base mesh and Mika Suominen's Face Units, both CC0 1.0"
@@ -46,8 +47,9 @@ def _head_parts() -> tuple[Part, ...]:
 
 def rig_parts(rig: Rig) -> tuple[Part, ...]:
     """The rig cut by material, with smooth normals and their change under every blendshape."""
-    normals = vertex_normals(rig.template, rig.triangles)
-    turned = vertex_normals(rig.template + rig.blendshapes, rig.triangles) - normals
+    smooth = VertexNormals(rig.triangles, len(rig.template))
+    normals = smooth.of(rig.template)
+    turned = np.stack([smooth.of(rig.template + offsets) for offsets in rig.blendshapes]) - normals
     turned[np.abs(turned).max(axis=2) < _SAME_NORMAL] = 0
     surface = rig.surface
     cuts: list[tuple[Material, NDArray[np.bool_]]]
@@ -97,19 +99,3 @@ def _own_vertices(
     pairs = corners * len(rig.surface.uv) + uv_corners
     _, first, triangles = np.unique(pairs, return_index=True, return_inverse=True)
     return corners[first], rig.surface.uv[uv_corners[first]], triangles.reshape(-1, 3)
-
-
-def vertex_normals(
-    points: NDArray[np.float32], triangles: NDArray[np.integer]
-) -> NDArray[np.float32]:
-    """(..., V, 3) points -> (..., V, 3) unit normals, triangles weighted by their area."""
-    a, b, c = (points[..., triangles[:, i], :] for i in range(3))
-    faces = np.cross(b - a, c - a)
-    corners = triangles.reshape(-1)
-    order = np.argsort(corners, kind="stable")
-    used, starts = np.unique(corners[order], return_index=True)
-    normals = np.zeros(points.shape, np.float32)
-    normals[..., used, :] = np.add.reduceat(faces[..., order // 3, :], starts, axis=-2)
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    out_of_the_face = np.array([0, 0, 1], np.float32)  # where a vertex has no triangle with area
-    return np.where(length > 0, normals / np.maximum(length, 1e-30), out_of_the_face)

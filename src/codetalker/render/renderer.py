@@ -13,11 +13,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.normals import VertexNormals
 from codetalker.render.camera import Camera
 from codetalker.render.colour import CLAY, Colouring, Textured, VertexColours
 from codetalker.render.film import Film, backdrop
 from codetalker.render.light import LightTable
-from codetalker.render.normals import VertexNormals
 from codetalker.render.raster import DepthTiles, Fragments, nearest, scan
 from codetalker.rig import Rig, Surface
 
