@@ -355,17 +355,17 @@ def test_tensorboard_shows_the_log_and_both_show_every_row_once(ready, tmp_path,
     """Also where a run was killed between a row and the checkpoint that belongs to it."""
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     options = ("--plan.epochs", "4", "--plan.evaluate-every", "2")
-    original, calls = loop.save_atomically, iter(range(1000))
+    original, calls = loop.save_checkpoint, iter(range(1000))
 
     def dying(*arguments):
         if next(calls) == 2:
             raise KeyboardInterrupt
         original(*arguments)
 
-    monkeypatch.setattr(loop, "save_atomically", dying)
+    monkeypatch.setattr(loop, "save_checkpoint", dying)
     assert main(codec_command(ready.store, tmp_path, *options)) == 130
     assert load_checkpoint(tmp_path / "last.pt")["step"] < rows(tmp_path)[-1]["step"]
-    monkeypatch.setattr(loop, "save_atomically", original)
+    monkeypatch.setattr(loop, "save_checkpoint", original)
     assert main(codec_command(ready.store, tmp_path, *options)) == 0
     assert [row["step"] for row in rows(tmp_path)] == [3, 6, 9, 12]
     board = events.EventAccumulator(str(tmp_path))

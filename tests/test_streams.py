@@ -10,6 +10,7 @@ import pytest
 
 from codetalker.audio import SAMPLE_RATE
 from codetalker.data.clip import Clip
+from codetalker.errors import OutputError
 from codetalker.model.codec import MOUTH, UPPER
 from codetalker.training import streams as module
 from codetalker.training.augment import Augmentation
@@ -184,7 +185,7 @@ def test_feature_sets_come_back_from_disk_and_appear_whole(
 
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", failing)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(OutputError, match="set cannot be written: No space"):
             data.save(tmp_path / "set")
     assert not (tmp_path / "set").exists()
     data.save(tmp_path / "set")

@@ -12,7 +12,7 @@ from torch import nn
 
 import codetalker
 from codetalker.data.clip import Clip
-from codetalker.errors import DataError, ModelError
+from codetalker.errors import DataError, ModelError, OutputError
 from codetalker.model.codec import MOUTH, UPPER, Codec
 from codetalker.model.generator import Generator, free_run
 from codetalker.model.talker import Talker
@@ -20,7 +20,7 @@ from codetalker.model.whisper import WhisperConfig, WhisperEncoder
 from codetalker.rig import bundled_head
 from codetalker.training import bundled, loop
 from codetalker.training.codec import CodecRecipe, CodecTraining, load_codec, train_codec
-from codetalker.training.loop import Plan, fit, load_checkpoint, save_atomically
+from codetalker.training.loop import Plan, fit, load_checkpoint, save_checkpoint
 from codetalker.training.streams import FeatureSet, extract, feature_set
 from codetalker.training.talker import (
     Sampler,
@@ -215,16 +215,26 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "last.pt"
-    save_atomically({"step": 1}, path)
+    save_checkpoint({"step": 1}, path)
 
     def half(state: object, target: Path) -> None:
         Path(target).write_bytes(b"half")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(loop.torch, "save", half)
-    with pytest.raises(OSError, match="No space"):
-        save_atomically({"step": 2}, path)
+    with pytest.raises(OutputError, match=r"last\.pt cannot be written: No space"):
+        save_checkpoint({"step": 2}, path)
     assert load_checkpoint(path) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_of_a_checkpoint_is_removed(tmp_path: Path) -> None:
+    left, own = tmp_path / ".last.0123abcd.pt", tmp_path / "best of all.pt"
+    for path in (left, own):
+        path.write_bytes(b"half")
+    fit_small(tmp_path)
+    assert own.exists()
+    assert not left.exists()
 
 
 def test_the_learning_rate_rises_and_falls_to_zero() -> None:
@@ -355,7 +365,7 @@ def test_a_corpus_becomes_a_model_that_loads(
 
 
 def test_a_checkpoint_of_another_stage_is_no_codec(tmp_path: Path) -> None:
-    save_atomically({"talker.past.weight": torch.zeros(3)}, tmp_path / "best.pt")
+    save_checkpoint({"talker.past.weight": torch.zeros(3)}, tmp_path / "best.pt")
     with pytest.raises(ModelError, match="codec"):
         load_codec(tmp_path / "best.pt", CODEC)
     with pytest.raises(ModelError, match="train that stage first"):

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.disk import new_folder
 from codetalker.errors import ModelError
-from codetalker.new_folder import new_folder
 from codetalker.windows import SpeechWindows
 
 FORMAT_VERSION = 1

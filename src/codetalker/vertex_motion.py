@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.curves import frame_count, resample_curves
+from codetalker.disk import new_folder, replacing
 from codetalker.errors import MotionError, OutputError
-from codetalker.export import Progress, replacing
+from codetalker.export import Progress
 from codetalker.export.npz import motion_arrays
 from codetalker.mesh_file import Mesh, write_obj, write_ply
 from codetalker.motion import Motion, check_fps
-from codetalker.new_folder import new_folder
 from codetalker.rig import Rig
 
 if TYPE_CHECKING:

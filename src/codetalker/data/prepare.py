@@ -20,8 +20,8 @@ from codetalker.data.source import Source, SourceClip
 from codetalker.data.splits import BIWI, VOCASET, Part, Protocol
 from codetalker.data.store import Store, StoreClip
 from codetalker.data.vocaset import FRAME_STEP, is_raw_vocaset, read_vocaset
+from codetalker.disk import replacing
 from codetalker.errors import AudioError, DataError, OptionError, OutputError
-from codetalker.export import replacing
 
 MAX_DRIFT_S = 0.5
 """Motion and sound may differ in length by this much before it is reported."""

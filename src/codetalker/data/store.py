@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE, Waveform
+from codetalker.disk import replacing
 from codetalker.errors import DataError
-from codetalker.export import replacing
 
 FORMAT_VERSION = 1
 MANIFEST = "store.json"

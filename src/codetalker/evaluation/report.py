@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from codetalker.disk import replacing
 from codetalker.errors import OutputError
 from codetalker.evaluation.metrics import Result
-from codetalker.export import replacing
 
 FORMAT_VERSION = 1
 

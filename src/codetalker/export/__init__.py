@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import difflib
 import os
-import secrets
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from codetalker.disk import replacing
 from codetalker.errors import OutputError
 
 if TYPE_CHECKING:
@@ -93,22 +92,3 @@ def check_output(path: Path, known: Collection[str] = tuple(FORMATS)) -> None:
         raise OutputError(f"the folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OutputError(f"the folder {path.parent} is not writable; choose another one")
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path`, with its suffix; renamed to it on success, else removed.
-
-    Raises:
-        OutputError: the operating system refuses to write.
-    """
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; choose another place"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

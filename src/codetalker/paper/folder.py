@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from codetalker import bundle
+from codetalker.disk import new_folder
 from codetalker.errors import ModelError, OptionError
 from codetalker.mesh_file import Mesh, read_mesh, write_ply
-from codetalker.new_folder import new_folder
 from codetalker.paper.config import PaperConfig, from_dict, to_dict
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import portable_name

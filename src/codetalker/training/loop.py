@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from codetalker.disk import remove_leftovers, replacing
 from codetalker.errors import DataError, ModelError, OptionError
-from codetalker.export import replacing
 from codetalker.training import processes
 from codetalker.training.run_log import RunLog
 
@@ -153,6 +153,8 @@ def fit(
     record = {"plan": plan.record(), "config": dict(config or {})}
     first, best = _resume(folder / LAST, model, optimiser, record)
     if writes:
+        for name in (LAST, BEST):
+            remove_leftovers(folder / name)
         with replacing(folder / RUN) as temporary:
             temporary.write_text(json.dumps(record | {"steps": plan.steps}, indent=1) + "\n")
     with RunLog(folder, plan.steps, first, silent=not writes) as log:
@@ -167,9 +169,9 @@ def fit(
             log.row(step + 1, plan.rate(step), figures, warn(figures) if evaluates else ())
             if evaluates and _better(figures[watch], best, watch, step, folder):
                 best = figures[watch]
-                save_atomically(model.state_dict(), folder / BEST)
+                save_checkpoint(model.state_dict(), folder / BEST)
             state = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-            save_atomically(state | record | {"step": step + 1, "best": best}, folder / LAST)
+            save_checkpoint(state | record | {"step": step + 1, "best": best}, folder / LAST)
 
 
 def _step(
@@ -279,8 +281,7 @@ def trained_part(path: Path, name: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
-def save_atomically(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint under a temporary name, then rename it."""
-    partial = path.with_name(path.name + ".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+def save_checkpoint(state: dict[str, Any], path: Path) -> None:
+    """Write tensors and plain values, whole or not at all."""
+    with replacing(path) as temporary:
+        torch.save(state, temporary)

@@ -19,7 +19,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from codetalker.export import replacing
+from codetalker.disk import replacing
 
 LOG = "log.jsonl"
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE
 from codetalker.data.clip import Clip
+from codetalker.disk import new_folder
 from codetalker.model.codec import MOUTH, UPPER
 from codetalker.model.whisper import WhisperEncoder
 from codetalker.motion import Motion
@@ -65,11 +66,9 @@ class FeatureSet:
 
     def save(self, folder: Path) -> None:
         """Write one `.npy` per array; the folder appears only when it is whole."""
-        partial = folder.with_name(folder.name + ".partial")
-        partial.mkdir(parents=True, exist_ok=True)
-        for name, array in vars(self).items():
-            np.save(partial / f"{name}.npy", array)
-        partial.rename(folder)
+        with new_folder(folder) as partial:
+            for name, array in vars(self).items():
+                np.save(partial / f"{name}.npy", array)
 
     @staticmethod
     def load(folder: Path) -> FeatureSet:
