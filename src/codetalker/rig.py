@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from codetalker.errors import RigError
 
+_HEAD_COPYRIGHT = "MakeHuman base mesh and Mika Suominen's Face Units, both CC0 1.0"
+
 
 @dataclass(frozen=True)
 class Material:
@@ -54,7 +56,7 @@ class Surface:
     texture: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rig:
     """A mesh with linear blendshapes. Metres, +x the subject's left, +y up, +z out of the face.
 
@@ -68,6 +70,7 @@ class Rig:
         lip_gap: (2, N) int32, facing vertices of the upper (row 0) and lower (row 1) inner lip.
         landmarks: (68,) int32 iBUG-68 vertices, or empty.
         surface: materials and texture, or None (a rig that is drawn in clay grey).
+        copyright: whose it is and under which licence, for files that have a place for it.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Rig:
     lip_gap: NDArray[np.int32]
     landmarks: NDArray[np.int32]
     surface: Surface | None = None
+    copyright: str = ""
 
     def vertices(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Pose the face: (T, K) weights -> (T, V, 3) float32 metres.
@@ -142,6 +146,7 @@ def _read(stream: IO[bytes], name: str) -> Rig:
             lip_gap=np.stack([arrays["lip_gap_upper"], arrays["lip_gap_lower"]]),
             landmarks=arrays["landmarks_68"],
             surface=_read_surface(arrays),
+            copyright=_HEAD_COPYRIGHT,
         )
 
 
