@@ -23,6 +23,7 @@ from codetalker.paper.config import PaperConfig, nearest
 from codetalker.paper.folder import read_model
 from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
+from codetalker.paper.precision import set_precision
 from codetalker.talker import Progress, as_waveform
 from codetalker.vertex_motion import WRITERS, VertexMotion
 
@@ -57,15 +58,15 @@ class PaperTalker:
 
         Args:
             device: where it runs, as torch names it: `cpu`, `cuda`.
-            precision: of all weights but the codebook. The published numbers need float32.
+            precision: of all weights but those that `codetalker.paper.precision` names. The
+                published numbers need float32.
             compile: let torch.compile fuse the layers; worth its minute on a GPU only.
 
         Raises:
             ModelError: the folder is missing, damaged, or holds another model.
         """
         model, face = read_model(Path(folder))
-        model.to(device=device, dtype=getattr(torch, precision))
-        model.codec.quantizer.float()
+        set_precision(model, getattr(torch, precision), device)
         if compile:
             for layer in (*model.talker.layers, *model.codec.decoder.transformer.layers):
                 layer.compile(dynamic=True)
