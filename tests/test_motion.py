@@ -182,7 +182,7 @@ def test_a_bad_motion_file_gives_one_line(tmp_path: Path, case: str) -> None:
     [
         ("a.glbb", "did you mean .glb"),
         ("a.nzp", "did you mean .npz"),
-        ("a.tar", "choose one of: .npz, .csv, .glb, .mp4"),
+        ("a.tar", "choose from .npz, .csv, .glb, .mp4"),
         ("a", "no format has the suffix ''"),
         ("no/a.npz", "does not exist; create it"),
         ("folder.npz", "is a directory"),

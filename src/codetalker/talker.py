@@ -6,7 +6,6 @@ look-ahead has been heard. `Talker.animate` feeds it a whole recording.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono
 from codetalker.bundle import Bundle, find_model, load_bundle, read_config
-from codetalker.errors import AudioError, ModelError, OptionError, StyleError
+from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
 from codetalker.export import FORMATS
 from codetalker.motion import Motion, check_fps
 
@@ -217,9 +216,7 @@ class Talker:
         if name is None:
             name = self.styles[0]
         if name not in styles:
-            near = difflib.get_close_matches(name, styles, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(styles)}"
-            raise StyleError(f"there is no style {name!r}; {hint}")
+            raise StyleError(f"there is no style {name!r}; {did_you_mean(name, styles)}")
         return styles[name]
 
 

@@ -5,7 +5,6 @@ In the flow speech -> features -> codes -> **motion -> mesh -> file**. Frame 0 i
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.curves import frame_count, resample_curves
-from codetalker.errors import MotionError, OutputError
+from codetalker.errors import MotionError, OutputError, did_you_mean
 from codetalker.export import Progress, replacing
 from codetalker.export.npz import motion_arrays
 from codetalker.mesh_file import Mesh, write_obj, write_ply
@@ -142,11 +141,9 @@ class VertexMotion:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in WRITERS:
-            near = difflib.get_close_matches(suffix, WRITERS, n=1)
-            hint = f"did you mean {near[0]}? Known" if near else "choose one of"
+            hint = did_you_mean(suffix, WRITERS, str)
             raise OutputError(
-                f"{path}: no format of vertex motion has the suffix {path.suffix!r}; {hint}: "
-                + ", ".join(WRITERS)
+                f"{path}: no format of vertex motion has the suffix {path.suffix!r}; {hint}"
             )
         return WRITERS[suffix](path, self, progress, **options)
 

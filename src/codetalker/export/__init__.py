@@ -6,7 +6,6 @@ not at all: writers get a temporary name in the same folder, which is renamed at
 
 from __future__ import annotations
 
-import difflib
 import os
 import secrets
 from collections.abc import Callable, Collection, Iterator
@@ -16,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codetalker.errors import OutputError
+from codetalker.errors import OutputError, did_you_mean
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
@@ -82,11 +81,8 @@ def check_output(path: Path, known: Collection[str] = tuple(FORMATS)) -> None:
         OutputError: the suffix is unknown, or the folder does not exist or is not writable.
     """
     if path.suffix.lower() not in known:
-        near = difflib.get_close_matches(path.suffix.lower(), known, n=1)
-        hint = f"did you mean {near[0]}? Known" if near else "choose one of"
-        raise OutputError(
-            f"{path}: no format has the suffix {path.suffix!r}; {hint}: {', '.join(known)}"
-        )
+        hint = did_you_mean(path.suffix.lower(), known, str)
+        raise OutputError(f"{path}: no format has the suffix {path.suffix!r}; {hint}")
     if path.is_dir():
         raise OutputError(f"{path} is a directory; name a file")
     if not path.parent.is_dir():

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from codetalker.audio import SAMPLE_RATE, Waveform
-from codetalker.errors import AudioError, ModelError, OptionError, StyleError
+from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
 from codetalker.mesh_file import Mesh, read_mesh
 from codetalker.motion import check_fps
-from codetalker.paper.config import PaperConfig, nearest
+from codetalker.paper.config import PaperConfig
 from codetalker.paper.folder import read_model
 from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
@@ -176,7 +176,7 @@ class PaperTalker:
         weights = torch.zeros(len(subjects))
         for name, share in _blend(style or self.styles[0]).items():
             if name not in subjects:
-                raise StyleError(f"there is no style {name!r}{nearest(name, subjects)}")
+                raise StyleError(f"there is no style {name!r}; {did_you_mean(name, subjects)}")
             weights[subjects.index(name)] = share
         if not (weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0):
             raise StyleError(f"the style {style!r} needs shares of 0 or more, not all 0")
