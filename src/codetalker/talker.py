@@ -35,7 +35,7 @@ THREADS = min(4, cpu_count() or 1)
 
 
 def load(model: str | PathLike[str] | None = None) -> Any:
-    """A talker: the bundled one, or that of a model folder.
+    """A talker: the bundled one for None, or that of a model folder or of a bundled name.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
