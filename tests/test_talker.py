@@ -184,6 +184,14 @@ def test_options_out_of_range_are_refused(talker: Talker, options: dict) -> None
         talker.stream(**options)
 
 
+@pytest.mark.parametrize("rate", [0, -5, 10, 44100.5, 3_000_000, np.nan, np.inf])
+def test_a_stream_refuses_the_rates_that_a_waveform_refuses(talker: Talker, rate: float) -> None:
+    for take in (talker.stream, lambda rate: Waveform.of(babble(0.1), rate)):
+        with pytest.raises(AudioError, match=f"sample rate {rate} is no whole number of Hz"):
+            take(rate)
+    assert talker.stream(48000.0).resampler.rate == 48000
+
+
 @pytest.mark.parametrize("count", [1, 3, 639, 640, 641])
 def test_the_shortest_sounds_have_frames(talker: Talker, count: int) -> None:
     motion = talker.animate(np.full(count, 0.1, np.float32), rate=SAMPLE_RATE)

@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
-from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono
+from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono, checked_rate
 from codetalker.bundle import Bundle, find_model, load_bundle, read_config
 from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
 from codetalker.export import FORMATS
@@ -151,18 +151,24 @@ class Talker:
 
     def stream(
         self,
-        rate: int = SAMPLE_RATE,
+        rate: float = SAMPLE_RATE,
         *,
         style: str | None = None,
         strength: float = 1.0,
         seed: int = 0,
     ) -> Live:
-        """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`."""
+        """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`.
+
+        Raises:
+            AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
+            StyleError, OptionError: as `animate`.
+        """
+        resampler = StreamResampler(checked_rate(rate))
         if not (isfinite(strength) and 0 <= strength <= 3):
             raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
         if not 0 <= seed < 1 << 63:
             raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
-        return Live(self, self._style(style), strength, self.start(seed), StreamResampler(rate))
+        return Live(self, self._style(style), strength, self.start(seed), resampler)
 
     def start(self, seed: int = 0) -> TalkerState:
         """The state before the first sample: silence, and a neutral face."""
