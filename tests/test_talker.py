@@ -229,6 +229,22 @@ def test_a_finished_stream_takes_no_more(talker: Talker) -> None:
             call()
 
 
+def test_a_block_that_ends_without_finish_says_that_frames_are_missing(talker: Talker) -> None:
+    with pytest.raises(AudioError, match="call finish"), talker.stream() as live:
+        given = len(live.feed(babble(1)))
+    assert given < 25
+    with pytest.raises(AudioError, match="start another one"):  # and it is over
+        live.finish()
+
+    with talker.stream() as live:
+        assert len(live.feed(babble(1))) + len(live.finish()) == 25
+    with talker.stream() as live:  # nothing was fed, nothing is missing
+        live.feed([])
+    with pytest.raises(KeyboardInterrupt), talker.stream() as live:  # not hidden by ours
+        live.feed(babble(1))
+        raise KeyboardInterrupt
+
+
 def test_a_path_an_array_and_a_waveform_give_the_same(talker: Talker, tmp_path: Path) -> None:
     sound = (babble(1, 22050) * 32767).astype(np.int16)
     stereo = np.stack([sound, sound], 1)

@@ -230,7 +230,11 @@ class Talker:
 class Live:
     """A stream: sound in, in chunks of any size; motion out, as soon as it can be known.
 
-    Use as a context manager or call `finish` at the end of the sound.
+    Call `finish` at the end of the sound: the frames that still waited for their look-ahead, about
+    a fifth of a second, come from it and from nothing else. As a context manager the stream takes
+    no more after the block, and a block that ends without `finish` is an error, not frames that go
+    missing unseen; where an exception leaves the block, that exception it is. To stop early, call
+    `finish` and drop what it returns.
 
     Attributes:
         talker, style, strength, resampler: what the stream was started with.
@@ -244,13 +248,25 @@ class Live:
     state: TalkerState
     resampler: StreamResampler
     codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    _fed: bool = False
     _finished: bool = False
 
     def __enter__(self) -> Live:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the stream.
+
+        Raises:
+            AudioError: sound was fed, and the block ended, without an exception, before `finish`.
+        """
+        cut = self._fed and not self._finished
         self._finished = True
+        if cut and kind is None:
+            raise AudioError(
+                "the stream ended without its last frames; call finish() at the end of the sound, "
+                "inside the with block"
+            )
 
     def feed(self, chunk: ArrayLike) -> Motion:
         """Take the next (N,) or (N, channels) samples; return the frames they complete, 0 or more.
@@ -260,7 +276,9 @@ class Live:
         """
         if self._finished:
             raise AudioError("the stream is finished; start another one")
-        return self._advance(self.resampler.feed(as_mono(chunk)))
+        samples = as_mono(chunk)
+        self._fed |= len(samples) > 0
+        return self._advance(self.resampler.feed(samples))
 
     def finish(self) -> Motion:
         """End the sound; return the frames that are left. T = ceil(seconds * fps) in all."""
