@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codetalker.curves import frame_count, resample_curves
 from codetalker.errors import MotionError, OutputError, did_you_mean
-from codetalker.export import Progress, replacing
+from codetalker.export import Progress, check_options, replacing
 from codetalker.export.npz import motion_arrays
 from codetalker.mesh_file import Mesh, write_obj, write_ply
 from codetalker.motion import Motion, check_fps
@@ -137,6 +137,7 @@ class VertexMotion:
         Raises:
             OutputError: the suffix is unknown, or nothing can be written there.
             MotionError: the format needs triangles, and they are unknown.
+            OptionError: the format has no such option; only .mp4 has one, `size`.
         """
         path = Path(path)
         suffix = path.suffix.lower()
@@ -145,6 +146,7 @@ class VertexMotion:
             raise OutputError(
                 f"{path}: no format of vertex motion has the suffix {path.suffix!r}; {hint}"
             )
+        check_options(WRITERS[suffix], options, suffix)
         return WRITERS[suffix](path, self, progress, **options)
 
     @staticmethod

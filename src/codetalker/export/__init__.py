@@ -6,16 +6,17 @@ not at all: writers get a temporary name in the same folder, which is renamed at
 
 from __future__ import annotations
 
+import inspect
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codetalker.errors import OutputError, did_you_mean
+from codetalker.errors import OptionError, OutputError, did_you_mean
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
@@ -47,6 +48,7 @@ FORMATS = {
 def save(
     motion: Motion,
     path: str | os.PathLike[str],
+    /,
     progress: Progress | None = None,
     **options: Any,
 ) -> None:
@@ -60,12 +62,14 @@ def save(
 
     Raises:
         OutputError: the suffix is unknown, or the file cannot be written there.
+        OptionError: the format has no such option.
     """
     path = Path(path)
     check_output(path)
     chosen = FORMATS[path.suffix.lower()]
     module, function = chosen.writer.split(":")
     write = getattr(import_module(module), function)
+    check_options(write, options, path.suffix.lower())
     if chosen.slow:
         options["progress"] = progress
     with replacing(path) as temporary:
@@ -89,6 +93,20 @@ def check_output(path: Path, known: Collection[str] = tuple(FORMATS)) -> None:
         raise OutputError(f"the folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OutputError(f"the folder {path.parent} is not writable; choose another one")
+
+
+def check_options(write: Callable[..., Any], options: Mapping[str, Any], suffix: str) -> None:
+    """See that a writer has these options; they are its keyword-only parameters.
+
+    Raises:
+        OptionError: it lacks one; the nearest that it has is named.
+    """
+    parameters = inspect.signature(write).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "progress"]
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known) if known else "it has none"
+            raise OptionError(f"the format {suffix} has no option {name!r}; {hint}")
 
 
 @contextmanager
