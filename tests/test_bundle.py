@@ -78,6 +78,18 @@ def test_a_model_is_found_by_folder_and_missed_with_a_remedy(
         assert "name a folder with a config.json" in refusal(Path(wrong))
 
 
+def test_without_a_name_the_bundled_model_is_found_whatever_the_folder_holds(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "default").symlink_to(tiny_bundle)
+    monkeypatch.chdir(tmp_path)
+    assert find_model("default") == Path("default")  # a name that is given is a path first
+    try:
+        assert find_model().is_relative_to(Path(codetalker.__file__).parent)
+    except ModelError as error:  # a checkout without the model: still not the folder here
+        assert "none is installed" in str(error)
+
+
 @pytest.mark.parametrize("name", FILES[1:])
 def test_every_file_must_be_there_and_unchanged(folder: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -182,7 +183,7 @@ def test_a_bad_motion_file_gives_one_line(tmp_path: Path, case: str) -> None:
     [
         ("a.glbb", "did you mean .glb"),
         ("a.nzp", "did you mean .npz"),
-        ("a.tar", "choose one of: .npz, .csv, .glb, .mp4"),
+        ("a.tar", "choose from .npz, .csv, .glb, .mp4"),
         ("a", "no format has the suffix ''"),
         ("no/a.npz", "does not exist; create it"),
         ("folder.npz", "is a directory"),
@@ -194,6 +195,24 @@ def test_a_path_that_cannot_be_written_gives_one_line(
     (tmp_path / "folder.npz").mkdir()
     with pytest.raises(OutputError, match=message):
         wobble().save(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "hint"),
+    [
+        ("a.mp4", "sise", "the format .mp4 has no option 'sise'; did you mean 'size'?"),
+        ("a.mp4", "zzz", "choose from size, rig"),
+        ("a.glb", "size", "the format .glb has no option 'size'; choose from rig"),
+        ("a.glb", "motion", "the format .glb has no option 'motion'"),
+        ("a.csv", "size", "the format .csv has no option 'size'; it has none"),
+    ],
+)
+def test_an_unknown_option_names_the_format_and_the_nearest(
+    tmp_path: Path, name: str, option: str, hint: str
+) -> None:
+    with pytest.raises(OptionError, match=re.escape(hint)):
+        wobble().save(tmp_path / name, **{option: 1})
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unwritable_folder_gives_one_line(

@@ -184,6 +184,14 @@ def test_options_out_of_range_are_refused(talker: Talker, options: dict) -> None
         talker.stream(**options)
 
 
+@pytest.mark.parametrize("rate", [0, -5, 10, 44100.5, 3_000_000, np.nan, np.inf])
+def test_a_stream_refuses_the_rates_that_a_waveform_refuses(talker: Talker, rate: float) -> None:
+    for take in (talker.stream, lambda rate: Waveform.of(babble(0.1), rate)):
+        with pytest.raises(AudioError, match=f"sample rate {rate} is no whole number of Hz"):
+            take(rate)
+    assert talker.stream(48000.0).resampler.rate == 48000
+
+
 @pytest.mark.parametrize("count", [1, 3, 639, 640, 641])
 def test_the_shortest_sounds_have_frames(talker: Talker, count: int) -> None:
     motion = talker.animate(np.full(count, 0.1, np.float32), rate=SAMPLE_RATE)
@@ -219,6 +227,22 @@ def test_a_finished_stream_takes_no_more(talker: Talker) -> None:
     for call in (lambda: live.feed([0.0]), live.finish):
         with pytest.raises(AudioError, match="start another one"):
             call()
+
+
+def test_a_block_that_ends_without_finish_says_that_frames_are_missing(talker: Talker) -> None:
+    with pytest.raises(AudioError, match="call finish"), talker.stream() as live:
+        given = len(live.feed(babble(1)))
+    assert given < 25
+    with pytest.raises(AudioError, match="start another one"):  # and it is over
+        live.finish()
+
+    with talker.stream() as live:
+        assert len(live.feed(babble(1))) + len(live.finish()) == 25
+    with talker.stream() as live:  # nothing was fed, nothing is missing
+        live.feed([])
+    with pytest.raises(KeyboardInterrupt), talker.stream() as live:  # not hidden by ours
+        live.feed(babble(1))
+        raise KeyboardInterrupt
 
 
 def test_a_path_an_array_and_a_waveform_give_the_same(talker: Talker, tmp_path: Path) -> None:

@@ -161,6 +161,17 @@ def test_an_unknown_suffix_names_the_nearest(tmp_path):
         motion().save(tmp_path / "m.glv")
 
 
+def test_an_unknown_option_names_the_format_and_the_nearest(tmp_path):
+    with pytest.raises(
+        OptionError, match=r"format \.mp4 has no option 'sizes'; did you mean 'size'"
+    ):
+        motion().save(tmp_path / "m.mp4", sizes=64)
+    for suffix in (".npz", ".glb", ".obj"):
+        with pytest.raises(OptionError, match=f"format {suffix} has no option 'size'; it has none"):
+            motion().save(tmp_path / f"m{suffix}", size=64)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("vertices", "fps", "message"),
     [

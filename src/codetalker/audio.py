@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from codetalker.errors import AudioError
 from codetalker.resampling import SAMPLE_RATE, StreamResampler, resample
 
-__all__ = ["SAMPLE_RATE", "StreamResampler", "Waveform", "as_mono"]
+__all__ = ["SAMPLE_RATE", "StreamResampler", "Waveform", "as_mono", "checked_rate"]
 
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
 _MAX_CHANNELS = 64
@@ -53,7 +53,7 @@ class Waveform:
         for mono, rate in _decode(path):
             if resampler is None or resampler.rate != rate:
                 data += resampler.finish().tobytes() if resampler else b""
-                resampler = StreamResampler(_checked_rate(rate, f"{path}: "))
+                resampler = StreamResampler(checked_rate(rate, f"{path}: "))
             _check_samples(mono, str(path))
             data += resampler.feed(mono).tobytes()
             if len(data) > 4 * SAMPLE_RATE * _MAX_SECONDS:
@@ -73,7 +73,7 @@ class Waveform:
             AudioError: the array is empty, not finite, of a wrong shape or type, or the rate is
                 not a whole number of Hz from 1 kHz to 1 MHz.
         """
-        hertz = _checked_rate(rate)
+        hertz = checked_rate(rate)
         mono = as_mono(samples)
         if not len(mono):
             raise AudioError("the array holds no sound samples; pass at least one")
@@ -90,7 +90,7 @@ class Waveform:
         Raises:
             AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
         """
-        rate = _checked_rate(rate)
+        rate = checked_rate(rate)
         if rate == self.rate:
             return self
         return Waveform(resample(self.samples, self.rate, rate), rate)
@@ -115,7 +115,12 @@ def as_mono(samples: ArrayLike) -> NDArray[np.float32]:
     return mono
 
 
-def _checked_rate(rate: float, where: str = "") -> int:
+def checked_rate(rate: float, where: str = "") -> int:
+    """A sample rate that sound can be taken at; `where` opens the message.
+
+    Raises:
+        AudioError: it is not a whole number of Hz from 1 kHz to 1 MHz.
+    """
     if not _LOWEST_RATE <= rate <= _HIGHEST_RATE or rate != int(rate):
         raise AudioError(
             f"{where}sample rate {rate} is no whole number of Hz from 1000 to 1000000; correct it"

@@ -59,14 +59,17 @@ class Bundle:
 
 
 def find_model(model: str | Path | None = None) -> Path:
-    """The folder of a bundled model by name (None: the default one), or of a path.
+    """The folder of a model: that of a path or, where there is none, a bundled one of that name.
+
+    None is the bundled default model, whatever the working directory holds.
 
     Raises:
         ModelError: there is none; the message lists the names.
     """
     bundled = Path(str(files("codetalker").joinpath("assets/models")))
     name = BUNDLED if model is None else str(model)
-    for folder in (Path(name).expanduser(), bundled / name):
+    folders = (bundled / name,) if model is None else (Path(name).expanduser(), bundled / name)
+    for folder in folders:
         if (folder / "config.json").is_file():
             return folder
     there = sorted(p.parent.name for p in bundled.glob("*/config.json"))

@@ -5,14 +5,13 @@ Exit status: 0 done, 2 the user's mistake, 130 interrupted, 1 (with a traceback)
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 
-from codetalker.errors import CodeTalkerError, MissingExtraError, OptionError
+from codetalker.errors import CodeTalkerError, MissingExtraError, OptionError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else "codetalker --help lists them"
-        raise OptionError(f"there is no command {name!r}; {hint}")
+        raise OptionError(f"there is no command {name!r}; {did_you_mean(name, COMMANDS, str)}")
     return _call(COMMANDS[name], name, rest)
 
 

@@ -4,6 +4,19 @@ The command line prints the message as one line and exits with status 2; anythin
 `CodeTalkerError` is a defect of ours and keeps its traceback.
 """
 
+import difflib
+from collections.abc import Callable, Iterable
+
+
+def did_you_mean(name: object, known: Iterable[str], show: Callable[[str], str] = repr) -> str:
+    """The end of a message about an unknown name: the nearest known one, or all there are.
+
+    `show` writes the nearest: quoted, or with `str` as it is, where nobody would type quotes.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {show(near[0])}?" if near else f"choose from {', '.join(known)}"
+
 
 class CodeTalkerError(Exception):
     """Base of every error that the user can mend."""

@@ -134,6 +134,7 @@ class Motion:
 
         Raises:
             OutputError: the suffix is unknown, or the file cannot be written there.
+            OptionError: the format has no such option.
         """
         from codetalker import export
 

@@ -6,7 +6,6 @@ look-ahead has been heard. `Talker.animate` feeds it a whole recording.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -19,9 +18,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
-from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono
+from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono, checked_rate
 from codetalker.bundle import Bundle, find_model, load_bundle, read_config
-from codetalker.errors import AudioError, ModelError, OptionError, StyleError
+from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
 from codetalker.export import FORMATS
 from codetalker.motion import Motion, check_fps
 
@@ -36,7 +35,7 @@ THREADS = min(4, cpu_count() or 1)
 
 
 def load(model: str | PathLike[str] | None = None) -> Any:
-    """A talker: the bundled one, or that of a model folder.
+    """A talker: the bundled one for None, or that of a model folder or of a bundled name.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
@@ -152,18 +151,24 @@ class Talker:
 
     def stream(
         self,
-        rate: int = SAMPLE_RATE,
+        rate: float = SAMPLE_RATE,
         *,
         style: str | None = None,
         strength: float = 1.0,
         seed: int = 0,
     ) -> Live:
-        """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`."""
+        """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`.
+
+        Raises:
+            AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
+            StyleError, OptionError: as `animate`.
+        """
+        resampler = StreamResampler(checked_rate(rate))
         if not (isfinite(strength) and 0 <= strength <= 3):
             raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
         if not 0 <= seed < 1 << 63:
             raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
-        return Live(self, self._style(style), strength, self.start(seed), StreamResampler(rate))
+        return Live(self, self._style(style), strength, self.start(seed), resampler)
 
     def start(self, seed: int = 0) -> TalkerState:
         """The state before the first sample: silence, and a neutral face."""
@@ -217,9 +222,7 @@ class Talker:
         if name is None:
             name = self.styles[0]
         if name not in styles:
-            near = difflib.get_close_matches(name, styles, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(styles)}"
-            raise StyleError(f"there is no style {name!r}; {hint}")
+            raise StyleError(f"there is no style {name!r}; {did_you_mean(name, styles)}")
         return styles[name]
 
 
@@ -227,7 +230,11 @@ class Talker:
 class Live:
     """A stream: sound in, in chunks of any size; motion out, as soon as it can be known.
 
-    Use as a context manager or call `finish` at the end of the sound.
+    Call `finish` at the end of the sound: the frames that still waited for their look-ahead, about
+    a fifth of a second, come from it and from nothing else. As a context manager the stream takes
+    no more after the block, and a block that ends without `finish` is an error, not frames that go
+    missing unseen; where an exception leaves the block, that exception it is. To stop early, call
+    `finish` and drop what it returns.
 
     Attributes:
         talker, style, strength, resampler: what the stream was started with.
@@ -241,13 +248,25 @@ class Live:
     state: TalkerState
     resampler: StreamResampler
     codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    _fed: bool = False
     _finished: bool = False
 
     def __enter__(self) -> Live:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the stream.
+
+        Raises:
+            AudioError: sound was fed, and the block ended, without an exception, before `finish`.
+        """
+        cut = self._fed and not self._finished
         self._finished = True
+        if cut and kind is None:
+            raise AudioError(
+                "the stream ended without its last frames; call finish() at the end of the sound, "
+                "inside the with block"
+            )
 
     def feed(self, chunk: ArrayLike) -> Motion:
         """Take the next (N,) or (N, channels) samples; return the frames they complete, 0 or more.
@@ -257,7 +276,9 @@ class Live:
         """
         if self._finished:
             raise AudioError("the stream is finished; start another one")
-        return self._advance(self.resampler.feed(as_mono(chunk)))
+        samples = as_mono(chunk)
+        self._fed |= len(samples) > 0
+        return self._advance(self.resampler.feed(samples))
 
     def finish(self) -> Motion:
         """End the sound; return the frames that are left. T = ceil(seconds * fps) in all."""

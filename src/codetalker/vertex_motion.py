@@ -5,7 +5,6 @@ In the flow speech -> features -> codes -> **motion -> mesh -> file**. Frame 0 i
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 
 from codetalker.curves import frame_count, resample_curves
 from codetalker.disk import new_folder, replacing
-from codetalker.errors import MotionError, OutputError
-from codetalker.export import Progress
+from codetalker.errors import MotionError, OutputError, did_you_mean
+from codetalker.export import Progress, check_options
 from codetalker.export.npz import motion_arrays
 from codetalker.mesh_file import Mesh, write_obj, write_ply
 from codetalker.motion import Motion, check_fps
@@ -138,16 +137,16 @@ class VertexMotion:
         Raises:
             OutputError: the suffix is unknown, or nothing can be written there.
             MotionError: the format needs triangles, and they are unknown.
+            OptionError: the format has no such option; only .mp4 has one, `size`.
         """
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in WRITERS:
-            near = difflib.get_close_matches(suffix, WRITERS, n=1)
-            hint = f"did you mean {near[0]}? Known" if near else "choose one of"
+            hint = did_you_mean(suffix, WRITERS, str)
             raise OutputError(
-                f"{path}: no format of vertex motion has the suffix {path.suffix!r}; {hint}: "
-                + ", ".join(WRITERS)
+                f"{path}: no format of vertex motion has the suffix {path.suffix!r}; {hint}"
             )
+        check_options(WRITERS[suffix], options, suffix)
         return WRITERS[suffix](path, self, progress, **options)
 
     @staticmethod

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from codetalker.errors import AudioError, OptionError, OutputError
+from codetalker.errors import AudioError, OptionError, OutputError, did_you_mean
 from codetalker.export import Progress, check_output
 from codetalker.motion import check_fps
 
@@ -125,8 +125,8 @@ def _suffixes(format: str, known: tuple[str, ...]) -> tuple[str, ...]:
     suffixes = tuple(f".{name.strip().lower().removeprefix('.')}" for name in format.split(","))
     unknown = [suffix for suffix in suffixes if suffix not in known]
     if unknown:
-        names = ", ".join(suffix[1:] for suffix in known)
-        raise OptionError(f"there is no format {unknown[0][1:]!r}; choose from {names}")
+        name, names = unknown[0][1:], [suffix[1:] for suffix in known]
+        raise OptionError(f"there is no format {name!r}; {did_you_mean(name, names, str)}")
     return suffixes
 
 

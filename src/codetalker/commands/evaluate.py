@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    model: Positional[str] = BUNDLED,
+    model: Annotated[Positional[str | None], arg(metavar="MODEL")] = None,
     corpus: Annotated[Path | None, arg(metavar="DIR")] = None,
     against: Annotated[Path | None, arg(metavar="STORE")] = None,
     split: Annotated[str, arg(metavar="SPLIT")] = "val",
@@ -30,8 +30,8 @@ def evaluate(
     """Score a model, or motions that were made before, against recorded motion.
 
     Args:
-        model: folder or name of a model, or a folder of predictions: NAME.npz per clip; for
-            vertices NAME.npy or NAME_condition_STYLE.npy.
+        model: folder or name of a model, the bundled one by default, or a folder of predictions:
+            NAME.npz per clip; for vertices NAME.npy or NAME_condition_STYLE.npy.
         corpus: recordings with blendshape motion, as docs/data.md describes them.
         against: vertex data made by `codetalker prepare`.
         split: which clips: train, val, unseen; for vertices also test, test-a, test-b.
@@ -55,7 +55,7 @@ def evaluate(
 
 
 def _on_corpus(
-    model: str, corpus: Path, split: str, speaker: str | None, style: str | None
+    model: str | None, corpus: Path, split: str, speaker: str | None, style: str | None
 ) -> Report:
     from codetalker.data.clip import select
     from codetalker.data.corpus import read_corpus
@@ -64,20 +64,20 @@ def _on_corpus(
     from codetalker.talker import Talker
 
     clips = select(read_corpus(corpus), split, speaker)
-    talker = _load(model)
+    talker, name = _load(model), model or BUNDLED
     if talker is None:
         with _progress(len(clips)) as tick:
-            rows = score_motions(Path(model), clips, tick)
+            rows = score_motions(Path(name), clips, tick)
     elif isinstance(talker, Talker):
         with _progress(len(clips) * (len(talker.styles) if style == BEST else 1)) as tick:
             rows = score_talker(talker, clips, style, tick)
     else:
-        raise OptionError(f"{model} animates vertices; compare it with vertices: --against STORE")
-    return Report(model, str(corpus), split, tuple(rows))
+        raise OptionError(f"{name} animates vertices; compare it with vertices: --against STORE")
+    return Report(name, str(corpus), split, tuple(rows))
 
 
 def _against_store(
-    model: str, against: Path, split: str, speaker: str | None, style: str | None
+    model: str | None, against: Path, split: str, speaker: str | None, style: str | None
 ) -> Report:
     from codetalker.data.store import open_store
     from codetalker.evaluation.report import Report
@@ -86,22 +86,23 @@ def _against_store(
 
     store = open_store(against)
     clips = store.select(split, speaker)
-    talker = _load(model)
+    talker, name = _load(model), model or BUNDLED
     if talker is None:
-        predictions = predictions_in(Path(model), store, clips)
+        predictions = predictions_in(Path(name), store, clips)
     elif isinstance(talker, Talker):
-        raise OptionError(f"{model} animates blendshapes; compare it with those: --corpus DIR")
+        raise OptionError(f"{name} animates blendshapes; compare it with those: --corpus DIR")
     else:
         predictions = predictions_of(talker, store, clips, style)
     with _progress(None) as tick:
         rows = score_vertices(predictions, store, tick)
     note = f"LVE and FDD are in squared, MVE in plain units of the coordinates of {store.dataset}."
-    return Report(model, str(against), split, tuple(rows), (note,))
+    return Report(name, str(against), split, tuple(rows), (note,))
 
 
-def _load(model: str) -> Any:
-    """The model of that name or folder; None for a folder of predictions."""
-    if Path(model).is_dir() and not (Path(model) / "config.json").exists():
+def _load(model: str | None) -> Any:
+    """The model of that name or folder, the bundled one for None; None for a folder of
+    predictions."""
+    if model and Path(model).is_dir() and not (Path(model) / "config.json").exists():
         return None
     return codetalker.load(model)
 

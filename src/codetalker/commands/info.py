@@ -7,10 +7,9 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 import codetalker
-from codetalker.bundle import BUNDLED
 
 
-def info(model: Annotated[Positional[str], arg(metavar="MODEL")] = BUNDLED) -> None:
+def info(model: Annotated[Positional[str | None], arg(metavar="MODEL")] = None) -> None:
     """Show a model's styles, rate, latency, and the notes of its makers.
 
     Args:

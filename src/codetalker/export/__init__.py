@@ -6,16 +6,16 @@ not at all: writers get a temporary name in the same folder, which is renamed at
 
 from __future__ import annotations
 
-import difflib
+import inspect
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codetalker.disk import replacing
-from codetalker.errors import OutputError
+from codetalker.errors import OptionError, OutputError, did_you_mean
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
@@ -47,6 +47,7 @@ FORMATS = {
 def save(
     motion: Motion,
     path: str | os.PathLike[str],
+    /,
     progress: Progress | None = None,
     **options: Any,
 ) -> None:
@@ -60,12 +61,14 @@ def save(
 
     Raises:
         OutputError: the suffix is unknown, or the file cannot be written there.
+        OptionError: the format has no such option.
     """
     path = Path(path)
     check_output(path)
     chosen = FORMATS[path.suffix.lower()]
     module, function = chosen.writer.split(":")
     write = getattr(import_module(module), function)
+    check_options(write, options, path.suffix.lower())
     if chosen.slow:
         options["progress"] = progress
     with replacing(path) as temporary:
@@ -81,14 +84,25 @@ def check_output(path: Path, known: Collection[str] = tuple(FORMATS)) -> None:
         OutputError: the suffix is unknown, or the folder does not exist or is not writable.
     """
     if path.suffix.lower() not in known:
-        near = difflib.get_close_matches(path.suffix.lower(), known, n=1)
-        hint = f"did you mean {near[0]}? Known" if near else "choose one of"
-        raise OutputError(
-            f"{path}: no format has the suffix {path.suffix!r}; {hint}: {', '.join(known)}"
-        )
+        hint = did_you_mean(path.suffix.lower(), known, str)
+        raise OutputError(f"{path}: no format has the suffix {path.suffix!r}; {hint}")
     if path.is_dir():
         raise OutputError(f"{path} is a directory; name a file")
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OutputError(f"the folder {path.parent} is not writable; choose another one")
+
+
+def check_options(write: Callable[..., Any], options: Mapping[str, Any], suffix: str) -> None:
+    """See that a writer has these options; they are its keyword-only parameters.
+
+    Raises:
+        OptionError: it lacks one; the nearest that it has is named.
+    """
+    parameters = inspect.signature(write).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "progress"]
+    for name in options:
+        if name not in known:
+            hint = did_you_mean(name, known) if known else "it has none"
+            raise OptionError(f"the format {suffix} has no option {name!r}; {hint}")

@@ -8,7 +8,6 @@ without them (see docs/paper.md).
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -16,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from codetalker.errors import OptionError
+from codetalker.errors import OptionError, did_you_mean
 
 SPEECH_RATE = 50
 """Hz; wav2vec 2.0 makes one feature of 320 samples at 16 kHz."""
@@ -246,7 +245,7 @@ PRESETS = {
 def preset(name: str) -> PaperConfig:
     """The released model's configuration; OptionError names the nearest preset if there is none."""
     if name not in PRESETS:
-        raise OptionError(f"no preset {name!r}{nearest(name, PRESETS)}")
+        raise OptionError(f"no preset {name!r}; {did_you_mean(name, PRESETS)}")
     return PRESETS[name]
 
 
@@ -305,7 +304,7 @@ def _build(kind: type[_T], values: object, where: str) -> _T:
     arguments = {}
     for key, value in values.items():
         if key not in types_by_name:
-            raise OptionError(f"{where} has no key {key!r}{nearest(key, types_by_name)}")
+            raise OptionError(f"{where} has no key {key!r}; {did_you_mean(key, types_by_name)}")
         arguments[key] = _convert(types_by_name[key], value, f"{where}.{key}")
     try:
         return kind(**arguments)
@@ -327,10 +326,3 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if type(value) not in choices:  # exactly: a bool is no int
         raise OptionError(f"{where} must be {kind}, not {value!r}")
     return value
-
-
-def nearest(name: str, names: typing.Iterable[str]) -> str:
-    """The end of a message about an unknown name: the closest one, or all there are."""
-    names = list(names)
-    close = difflib.get_close_matches(str(name), names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"

@@ -71,8 +71,10 @@ class Feedback:
         self.window = window
         block = decoder.blocks[0]
         self.leak = block.leak
-        self.kernel = block.convolution.weight.permute(0, 2, 1).flatten(1)  # (C, KERNEL C)
-        self.kernel_bias = block.convolution.bias
+        like = decoder.output.weight  # the convolution may be kept more precise, for its own use
+        self.kernel = block.convolution.weight.permute(0, 2, 1).flatten(1).to(like)  # (C, KERNEL C)
+        assert block.convolution.bias is not None
+        self.kernel_bias = block.convolution.bias.to(like)
         self.weight = embed.weight @ decoder.output.weight  # (talker width, C)
         self.bias = embed.bias
         if decoder.output.bias is not None:

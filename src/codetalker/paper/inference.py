@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from codetalker.errors import OptionError
+from codetalker.errors import OptionError, did_you_mean
 from codetalker.model.attention import periodic_encoding
 from codetalker.paper.cache import KeyValueCache
 from codetalker.paper.feedback import Feedback
@@ -58,7 +58,7 @@ class Predictor:
 
     def __init__(self, model: PaperModel, mode: str | Limits = "exact") -> None:
         if isinstance(mode, str) and mode not in MODES:
-            raise OptionError(f"no mode {mode!r}; there are {', '.join(MODES)}")
+            raise OptionError(f"no mode {mode!r}; {did_you_mean(mode, MODES)}")
         self.limits = MODES[mode] if isinstance(mode, str) else mode
         self.model = model
         with torch.inference_mode():

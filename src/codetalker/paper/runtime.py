@@ -16,13 +16,14 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from codetalker.audio import SAMPLE_RATE, Waveform
-from codetalker.errors import AudioError, ModelError, OptionError, StyleError
+from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
 from codetalker.mesh_file import Mesh, read_mesh
 from codetalker.motion import check_fps
-from codetalker.paper.config import PaperConfig, nearest
+from codetalker.paper.config import PaperConfig
 from codetalker.paper.folder import read_model
 from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
+from codetalker.paper.precision import set_precision
 from codetalker.talker import Progress, as_waveform
 from codetalker.vertex_motion import WRITERS, VertexMotion
 
@@ -57,15 +58,15 @@ class PaperTalker:
 
         Args:
             device: where it runs, as torch names it: `cpu`, `cuda`.
-            precision: of all weights but the codebook. The published numbers need float32.
+            precision: of all weights but those that `codetalker.paper.precision` names. The
+                published numbers need float32.
             compile: let torch.compile fuse the layers; worth its minute on a GPU only.
 
         Raises:
             ModelError: the folder is missing, damaged, or holds another model.
         """
         model, face = read_model(Path(folder))
-        model.to(device=device, dtype=getattr(torch, precision))
-        model.codec.quantizer.float()
+        set_precision(model, getattr(torch, precision), device)
         if compile:
             for layer in (*model.talker.layers, *model.codec.decoder.transformer.layers):
                 layer.compile(dynamic=True)
@@ -175,7 +176,7 @@ class PaperTalker:
         weights = torch.zeros(len(subjects))
         for name, share in _blend(style or self.styles[0]).items():
             if name not in subjects:
-                raise StyleError(f"there is no style {name!r}{nearest(name, subjects)}")
+                raise StyleError(f"there is no style {name!r}; {did_you_mean(name, subjects)}")
             weights[subjects.index(name)] = share
         if not (weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0):
             raise StyleError(f"the style {style!r} needs shares of 0 or more, not all 0")
