@@ -24,6 +24,7 @@ from codetalker.training.loop import Plan, fit, load_checkpoint, save_atomically
 from codetalker.training.streams import FeatureSet, extract, feature_set
 from codetalker.training.talker import (
     Sampler,
+    TalkerData,
     TalkerRecipe,
     TalkerTraining,
     Validation,
@@ -253,11 +254,10 @@ def test_the_codec_resumes_exactly(
     tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Before the codebook starts (step 5), after it, and after idle rows were moved (step 50)."""
-    options = (bundled_head(), CODEC, CODEC_RECIPE, CODEC_PLAN)
+    options = {"config": CODEC, "recipe": CODEC_RECIPE, "plan": CODEC_PLAN}
 
     def run(folder: str) -> dict:
-        rig, config, recipe, plan = options
-        train_codec(clips, rig, tmp_path / folder, config, recipe, plan)
+        train_codec(clips, bundled_head(), tmp_path / folder, **options)
         return load_checkpoint(tmp_path / folder / "last.pt")
 
     with monkeypatch.context() as patch:
@@ -277,8 +277,8 @@ def test_the_talker_resumes_exactly(
 ) -> None:
     def run(folder: str) -> dict:
         train_talker(
-            sets, validation, tiny_codec(), bundled_head(), tmp_path / folder, TALKER, WINDOWS,
-            TALKER_RECIPE, TALKER_PLAN,
+            TalkerData(sets, validation, WINDOWS), tiny_codec(), bundled_head(), tmp_path / folder,
+            config=TALKER, recipe=TALKER_RECIPE, plan=TALKER_PLAN,
         )  # fmt: skip
         return load_checkpoint(tmp_path / folder / "last.pt")
 
@@ -293,8 +293,8 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
     """From loudness to a jaw that opens with it, on recordings that were not trained on."""
     rig = bundled_head()
     train_codec(
-        clips, rig, tmp_path / "codec", CODEC, replace(CODEC_RECIPE, batch=8),
-        replace(CODEC_PLAN, steps=300, evaluate_every=150),
+        clips, rig, tmp_path / "codec", config=CODEC, recipe=replace(CODEC_RECIPE, batch=8),
+        plan=replace(CODEC_PLAN, steps=300, evaluate_every=150),
     )  # fmt: skip
     codec = load_codec(tmp_path / "codec" / "best.pt", CODEC)
     true = validation.motion
@@ -307,8 +307,8 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
 
     plan = replace(TALKER_PLAN, steps=250, evaluate_every=125)
     train_talker(
-        sets, validation, codec, rig, tmp_path / "talker", TALKER, WINDOWS,
-        replace(TALKER_RECIPE, batch=8), plan,
+        TalkerData(sets, validation, WINDOWS), codec, rig, tmp_path / "talker",
+        config=TALKER, recipe=replace(TALKER_RECIPE, batch=8), plan=plan,
     )  # fmt: skip
     state = load_checkpoint(tmp_path / "talker" / "best.pt")
     talker = Talker(TALKER, WINDOWS).eval()
@@ -333,8 +333,9 @@ def test_a_corpus_becomes_a_model_that_loads(
 
     def run() -> None:
         bundled.train_bundled(
-            few, tiny_codec(), tmp_path / "run", whisper, 1, config, TALKER_RECIPE,
-            Plan(4, 1e-3, evaluate_every=2), {"corpus": "made"}, "bert",
+            few, tiny_codec(), whisper, tmp_path / "run",
+            passes=1, config=config, recipe=TALKER_RECIPE, plan=Plan(4, 1e-3, evaluate_every=2),
+            default="bert", notes={"corpus": "made"},
         )  # fmt: skip
 
     run()

@@ -45,9 +45,9 @@ class CodecStage:
             read_corpus(self.corpus),
             bundled_head(),
             self.out,
-            CodecConfig(),
-            self.recipe,
-            self.plan,
+            config=CodecConfig(),
+            recipe=self.recipe,
+            plan=self.plan,
         )
 
 
@@ -80,7 +80,7 @@ class TalkerStage:
         if self.passes < 0:
             raise OptionError(f"--passes is {self.passes}; name 0 or more")
         clips = read_corpus(self.corpus)
-        codec = load_codec(self.codec / "best.pt")
+        codec = load_codec(self.codec / "best.pt", CodecConfig())
         config = TalkerConfig(
             styles=len(speaking_styles(clips)),
             heads=codec.config.heads,
@@ -88,8 +88,9 @@ class TalkerStage:
         )
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         bundle = train_bundled(
-            clips, codec, self.out, find_whisper(self.whisper), self.passes, config, self.recipe,
-            self.plan, notes, self.default_speaker,
+            clips, codec, find_whisper(self.whisper), self.out,
+            passes=self.passes, config=config, recipe=self.recipe, plan=self.plan,
+            default=self.default_speaker, notes=notes,
         )  # fmt: skip
         print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
 

@@ -89,7 +89,7 @@ def convolutions(inputs: int, outputs: int, config: CodecConfig) -> nn.Sequentia
 class Codec(nn.Module):
     """Motion (B, T, K) blendshape weights <-> features (B, T, H, D) <-> codes (B, T, H)."""
 
-    def __init__(self, config: CodecConfig = CodecConfig()) -> None:
+    def __init__(self, config: CodecConfig) -> None:
         super().__init__()
         self.config = config
         self.quantizer = VectorQuantizer(config.codes, config.code_width)

@@ -22,13 +22,13 @@ from codetalker.bundle import Bundle
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError, MissingExtraError
 from codetalker.model.codec import TEMPERATURES, Codec
-from codetalker.model.export import export_bundle
+from codetalker.model.export import Trained, export_bundle
 from codetalker.model.talker import Talker, TalkerConfig
-from codetalker.model.whisper import WhisperEncoder, load_whisper
+from codetalker.model.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.rig import bundled_head
 from codetalker.training.loop import Plan, trained_part
 from codetalker.training.streams import FeatureSet, extract, feature_set
-from codetalker.training.talker import TalkerRecipe, Validation, train_talker
+from codetalker.training.talker import TalkerData, TalkerRecipe, Validation, train_talker
 from codetalker.windows import SpeechWindows
 
 RARE = 60
@@ -65,41 +65,47 @@ def speaking_styles(clips: list[Clip]) -> tuple[str, ...]:
 def train_bundled(
     clips: list[Clip],
     codec: Codec,
-    folder: Path,
     whisper: Path,
+    folder: Path,
+    *,
     passes: int,
     config: TalkerConfig,
     recipe: TalkerRecipe,
     plan: Plan,
+    default: str | None,
     notes: dict[str, str],
-    default: str | None = None,
 ) -> Bundle:
-    """Train the talker on `passes` augmented passes over the clips beside a clean one, and write
-    `folder/bundle`.
+    """Train the talker, and write `folder/bundle`.
 
-    `default` is the speaker whose style is the bundle's default, the one with the most clips for
-    None.
+    Args:
+        clips: of a corpus, of all splits.
+        codec: of stage 1, frozen.
+        whisper: `model.bin` of Whisper tiny.en.
+        passes: augmented passes over the clips, beside a clean one.
+        default: the speaker whose style is the bundle's default; None: who has the most clips.
+        notes: what the model card should know of the data.
 
     Raises:
         DataError: the corpus cannot be trained on, or has no clips of that speaker.
     """
     windows = SpeechWindows()
-    encoder = load_whisper(whisper)
+    encoder = load_whisper(whisper, WhisperConfig())
     styles = speaking_styles(clips)
     if default not in (None, *styles):
         raise DataError(f"there is no speaker {default!r}; the corpus has {', '.join(styles)}")
     sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
-    validation = validation_set(clips, encoder, windows, styles)
+    data = TalkerData(sets, validation_set(clips, encoder, windows, styles), windows)
     rig = bundled_head()
-    train_talker(sets, validation, codec, rig, folder, config, windows, recipe, plan)
+    train_talker(data, codec, rig, folder, config=config, recipe=recipe, plan=plan)
     talker = Talker(config, windows)
     talker.load_state_dict(trained_part(folder / "best.pt", "talker"))
     rows = {name: i for i, name in enumerate(styles)}
     rows = {NEUTRAL: rows[default or styles[0]]} | rows
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     return export_bundle(
-        folder / "bundle", encoder, talker, codec, rig, rows, NEUTRAL, TEMPERATURES, windows, notes
-    )
+        folder / "bundle", Trained(encoder, talker, codec, windows), rig,
+        styles=rows, default_style=NEUTRAL, temperature=TEMPERATURES, notes=notes,
+    )  # fmt: skip
 
 
 def feature_sets(

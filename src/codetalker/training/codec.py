@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from codetalker.data.clip import Clip
 from codetalker.errors import ModelError
 from codetalker.model.codec import UPPER, Codec, CodecConfig
-from codetalker.model.geometry import GeometryLoss
+from codetalker.model.geometry import GeometryLoss, GeometryWeights
 from codetalker.model.quantizer import perplexity
 from codetalker.rig import Rig
 from codetalker.training.augment import stretch
@@ -62,7 +62,7 @@ class CodecTraining(nn.Module):
         super().__init__()
         self.codec = codec
         self.recipe, self.plan = recipe, plan
-        self.geometry = GeometryLoss(rig)
+        self.geometry = GeometryLoss(rig, GeometryWeights())
         self.register_buffer("usage", torch.ones(codec.config.codes))
         self.usage: Tensor
         self._speakers = _by_speaker([c for c in clips if c.split == "train"])
@@ -147,9 +147,10 @@ def train_codec(
     clips: list[Clip],
     rig: Rig,
     folder: Path,
-    config: CodecConfig = CodecConfig(),
-    recipe: CodecRecipe = CodecRecipe(),
-    plan: Plan = PLAN,
+    *,
+    config: CodecConfig,
+    recipe: CodecRecipe,
+    plan: Plan,
 ) -> None:
     """Train on the clips of split `train`, watch those of split `val`; resume what is there."""
     torch.manual_seed(plan.seed)
@@ -179,7 +180,7 @@ def train_codec(
     )  # fmt: skip
 
 
-def load_codec(path: Path, config: CodecConfig = CodecConfig()) -> Codec:
+def load_codec(path: Path, config: CodecConfig) -> Codec:
     """The trained codec of a `best.pt`, frozen.
 
     Raises:

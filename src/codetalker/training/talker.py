@@ -24,7 +24,7 @@ from codetalker.errors import DataError
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.model.codec import MOUTH, TEMPERATURES, Codec
 from codetalker.model.generator import Generator, free_run
-from codetalker.model.geometry import ArticulationLoss, GeometryLoss
+from codetalker.model.geometry import ArticulationLoss, GeometryLoss, GeometryWeights
 from codetalker.model.talker import Talker, TalkerConfig
 from codetalker.rig import Rig
 from codetalker.training.loop import Losses, Plan, fit
@@ -146,7 +146,7 @@ class TalkerTraining(nn.Module):
         super().__init__()
         self.talker = talker
         self._frozen = (codec,)  # in a tuple: not part of the checkpoint
-        self.geometry = GeometryLoss(rig)
+        self.geometry = GeometryLoss(rig, GeometryWeights())
         self.articulation = ArticulationLoss(rig)
         self.sample, self.recipe, self.plan = sample, recipe, plan
         speech_driven = torch.zeros(len(rig.blendshape_names))
@@ -232,6 +232,21 @@ class Validation:
     silence: list[NDArray[np.bool_] | None]
 
 
+@dataclass(frozen=True)
+class TalkerData:
+    """What stage 2 learns from.
+
+    Attributes:
+        sets: passes over the clips; the first is clean, the others augmented.
+        validation: clips to watch.
+        windows: through which the features of both were heard.
+    """
+
+    sets: Sequence[FeatureSet]
+    validation: Validation
+    windows: SpeechWindows
+
+
 def free_running_figures(
     talker: Talker, codec: Codec, rig: Rig, validation: Validation, fps: float
 ) -> dict[str, float]:
@@ -260,24 +275,23 @@ def free_running_figures(
 
 
 def train_talker(
-    sets: Sequence[FeatureSet],
-    validation: Validation,
+    data: TalkerData,
     codec: Codec,
     rig: Rig,
     folder: Path,
+    *,
     config: TalkerConfig,
-    windows: SpeechWindows = SpeechWindows(),
-    recipe: TalkerRecipe = TalkerRecipe(),
-    plan: Plan = PLAN,
+    recipe: TalkerRecipe,
+    plan: Plan,
 ) -> None:
-    """Train on feature sets; the first is clean, the others augmented. Resume what is there."""
+    """Train on features and the motion that belongs to them; resume what is there."""
     torch.manual_seed(plan.seed)
-    talker = Talker(config, windows)
-    sampler = Sampler(sets, codec, windows, recipe, plan.seed)
+    talker = Talker(config, data.windows)
+    sampler = Sampler(data.sets, codec, data.windows, recipe, plan.seed)
     training = TalkerTraining(talker, codec, rig, sampler, recipe, plan)
 
     def evaluate() -> dict[str, float]:
-        return free_running_figures(talker, codec, rig, validation, windows.fps)
+        return free_running_figures(talker, codec, rig, data.validation, data.windows.fps)
 
     fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2")
 
