@@ -12,7 +12,8 @@ from codetalker.errors import ModelError
 from codetalker.mesh_file import Mesh
 from codetalker.paper.config import CodecConfig, PaperConfig
 from codetalker.paper.folder import CONFIG, read_model, write_model
-from codetalker.training.loop import BEST, RUN, load_checkpoint
+from codetalker.training.loop import BEST, load_checkpoint
+from codetalker.training.run_record import RUN
 
 MODEL = "model"
 """The folder, in a talker's run, that `codetalker.load` opens."""

@@ -10,7 +10,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from codetalker.model.talker import Talker, TalkerConfig
 from codetalker.model.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.rig import bundled_head
 from codetalker.training.loop import Plan, trained_part
+from codetalker.training.run_record import tensors_digest, values_digest
 from codetalker.training.streams import FeatureSet, extract, feature_set
 from codetalker.training.talker import TalkerData, TalkerRecipe, Validation, train_talker
 from codetalker.windows import SpeechWindows
@@ -94,7 +94,15 @@ def train_bundled(
     if default not in (None, *styles):
         raise DataError(f"there is no speaker {default!r}; the corpus has {', '.join(styles)}")
     sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
-    data = TalkerData(sets, validation_set(clips, encoder, windows, styles), windows)
+    validation = validation_set(clips, encoder, windows, styles)
+    used = (clip.digest(with_sound=True) for clip in clips if clip.split in ("train", "val"))
+    source = {
+        "clips": values_digest(used),
+        "styles": styles,
+        "passes": passes,
+        "speech": tensors_digest(encoder.state_dict()),
+    }
+    data = TalkerData(sets, validation, windows, source)
     rig = bundled_head()
     train_talker(data, codec, rig, folder, config=config, recipe=recipe, plan=plan)
     talker = Talker(config, windows)
@@ -126,7 +134,7 @@ def feature_sets(
     counts = Counter(clip.speaker for clip in train)
     rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
     heard = train + rare * (RARE_REPEATS - 1)
-    _check_source(folder / "source.txt", encoder, windows, styles, seed, heard)
+    _check_source(folder / "source.txt", encoder, heard, windows, styles, seed)
     sets = []
     with _progress(sum(c.duration for c in heard) * (passes + 1)) as (bar, task):
         for number in range(passes + 1):
@@ -141,23 +149,18 @@ def feature_sets(
     return sets
 
 
-def _check_source(path: Path, encoder: WhisperEncoder, *parts: object) -> None:
+def _check_source(path: Path, encoder: WhisperEncoder, clips: list[Clip], *parts: object) -> None:
     """Remember what features were made from; refuse a folder that was made from anything else."""
-    digest = sha256(repr([p if not isinstance(p, list) else _named(p) for p in parts]).encode())
-    for tensor in encoder.state_dict().values():
-        digest.update(tensor.numpy().tobytes())
+    sounds = [clip.digest(with_sound=True) for clip in clips]
+    source = values_digest([*map(repr, parts), *sounds, tensors_digest(encoder.state_dict())])
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(digest.hexdigest() + "\n")
-    elif path.read_text().strip() != digest.hexdigest():
+        path.write_text(source + "\n")
+    elif path.read_text().strip() != source:
         raise DataError(
             f"{path.parent} holds features of another corpus, encoder or seed; name another "
             "folder with -o, or remove it"
         )
-
-
-def _named(clips: list[Clip]) -> list[tuple[str, str, int]]:
-    return [(clip.name, clip.speaker, len(clip.weights)) for clip in clips]
 
 
 def validation_set(

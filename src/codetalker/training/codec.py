@@ -23,6 +23,7 @@ from codetalker.model.quantizer import perplexity
 from codetalker.rig import Rig
 from codetalker.training.augment import stretch
 from codetalker.training.loop import Losses, Plan, fit, trained_part
+from codetalker.training.run_record import run_record, values_digest
 from codetalker.training.streams import at_rate
 
 FPS = 25
@@ -174,9 +175,11 @@ def train_codec(
             "codes_used": float(len(used.unique())),
         }
 
+    used = (clip.digest(with_sound=False) for clip in clips if clip.split in ("train", "val"))
+    record = run_record("codec", model=config, recipe=recipe, data={"clips": values_digest(used)})
     fit(
         training, plan, training.losses, evaluate, folder,
-        watch="lip_error_mm", after_step=training.revive,
+        watch="lip_error_mm", after_step=training.revive, config=record,
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ else; so a run that is killed at any moment and started again ends with the same
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from codetalker.errors import DataError, ModelError, OptionError
-from codetalker.export import replacing
 from codetalker.training import processes
 from codetalker.training.run_log import RunLog
+from codetalker.training.run_record import write_record
 
 Losses = Mapping[str, Tensor]
 Figures = dict[str, float]
 
-LAST, BEST, RUN = "last.pt", "best.pt", "run.json"
+LAST, BEST = "last.pt", "best.pt"
 
 
 class Schedule(Protocol):
@@ -152,9 +151,8 @@ def fit(
     optimiser = plan.optimiser(model)
     record = {"plan": plan.record(), "config": dict(config or {})}
     first, best = _resume(folder / LAST, model, optimiser, record)
-    if writes:
-        with replacing(folder / RUN) as temporary:
-            temporary.write_text(json.dumps(record | {"steps": plan.steps}, indent=1) + "\n")
+    if writes and first < plan.steps:
+        write_record(folder, record | {"steps": plan.steps})
     with RunLog(folder, plan.steps, first, silent=not writes) as log:
         for step in range(first, plan.steps):
             values = _step(model, plan, optimiser, losses, step, folder)

@@ -9,10 +9,11 @@ selected by its free-running error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from codetalker.model.geometry import ArticulationLoss, GeometryLoss, GeometryWe
 from codetalker.model.talker import Talker, TalkerConfig
 from codetalker.rig import Rig
 from codetalker.training.loop import Losses, Plan, fit
+from codetalker.training.run_record import run_record
 from codetalker.training.streams import FeatureSet
 from codetalker.windows import SpeechWindows
 
@@ -240,11 +242,13 @@ class TalkerData:
         sets: passes over the clips; the first is clean, the others augmented.
         validation: clips to watch.
         windows: through which the features of both were heard.
+        source: plain values that say what the features were made of.
     """
 
     sets: Sequence[FeatureSet]
     validation: Validation
     windows: SpeechWindows
+    source: Mapping[str, Any]
 
 
 def free_running_figures(
@@ -293,7 +297,11 @@ def train_talker(
     def evaluate() -> dict[str, float]:
         return free_running_figures(talker, codec, rig, data.validation, data.windows.fps)
 
-    fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2")
+    record = run_record(
+        "talker", model=config, recipe=recipe, codec=codec.state_dict(),
+        data={**data.source, "windows": asdict(data.windows)},
+    )  # fmt: skip
+    fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2", config=record)
 
 
 @torch.inference_mode()
