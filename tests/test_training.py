@@ -16,14 +16,14 @@ from torch import nn
 import codetalker
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError, ModelError
-from codetalker.model.codec import MOUTH, UPPER, Codec
+from codetalker.model.codec import MOUTH, UPPER, Codec, CodecConfig
 from codetalker.model.generator import Generator, free_run
-from codetalker.model.talker import Talker
 from codetalker.model.whisper import WhisperConfig, WhisperEncoder
 from codetalker.rig import bundled_head
 from codetalker.training import bundled, loop, run_record
 from codetalker.training.codec import CodecRecipe, CodecTraining, load_codec, train_codec
 from codetalker.training.loop import Plan, fit, load_checkpoint, save_atomically
+from codetalker.training.run_record import write_record
 from codetalker.training.streams import FeatureSet, extract, feature_set
 from codetalker.training.talker import (
     Sampler,
@@ -31,6 +31,7 @@ from codetalker.training.talker import (
     TalkerRecipe,
     TalkerTraining,
     Validation,
+    load_talker,
     train_talker,
 )
 from conftest import write_sound
@@ -379,7 +380,7 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
         clips, rig, tmp_path / "codec", config=CODEC, recipe=replace(CODEC_RECIPE, batch=8),
         plan=replace(CODEC_PLAN, steps=300, evaluate_every=150),
     )  # fmt: skip
-    codec = load_codec(tmp_path / "codec" / "best.pt", CODEC)
+    codec = load_codec(tmp_path / "codec")
     true = validation.motion
     with torch.no_grad():
         decoded, quantized = codec(true)
@@ -393,9 +394,8 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
         TalkerData(sets, validation, WINDOWS, {}), codec, rig, tmp_path / "talker",
         config=TALKER, recipe=replace(TALKER_RECIPE, batch=8), plan=plan,
     )  # fmt: skip
-    state = load_checkpoint(tmp_path / "talker" / "best.pt")
-    talker = Talker(TALKER, WINDOWS).eval()
-    talker.load_state_dict({k.removeprefix("talker."): v for k, v in state.items()})
+    talker, windows = load_talker(tmp_path / "talker")
+    assert windows == WINDOWS
     with torch.no_grad():
         speech = talker.adapter(validation.features).flatten(1, 2)
         style = talker.style(validation.style)
@@ -444,10 +444,51 @@ def test_a_corpus_becomes_a_model_that_loads(
 
 def test_a_checkpoint_of_another_stage_is_no_codec(tmp_path: Path) -> None:
     save_atomically({"talker.past.weight": torch.zeros(3)}, tmp_path / "best.pt")
-    with pytest.raises(ModelError, match="codec"):
-        load_codec(tmp_path / "best.pt", CODEC)
+    with pytest.raises(ModelError, match=r"run\.json does not describe a codec"):
+        load_codec(tmp_path / "best.pt")
     with pytest.raises(ModelError, match="train that stage first"):
-        load_codec(tmp_path / "nowhere" / "best.pt", CODEC)
+        load_codec(tmp_path / "nowhere" / "best.pt")
+    write_record(tmp_path, {"config": {"stage": "talker"}})
+    with pytest.raises(ModelError, match="is the run of a talker; name the run of its codec"):
+        load_codec(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(CODEC, codes=24, code_width=6, width=12, blocks=2, taps=5),
+        replace(CODEC, parts=(replace(MOUTH, heads=3), replace(UPPER, heads=2))),
+    ],
+)
+def test_a_codec_of_any_size_loads_from_its_run_alone(
+    tmp_path: Path, clips: list[Clip], config: CodecConfig
+) -> None:
+    train_codec(
+        clips, bundled_head(), tmp_path, config=config, recipe=CODEC_RECIPE, plan=Plan(2, 1e-3)
+    )
+    last = load_checkpoint(tmp_path / "last.pt")["model"]
+    for path in (tmp_path, tmp_path / "best.pt", tmp_path / "last.pt"):
+        codec = load_codec(path)
+        assert codec.config == config
+        assert same({f"codec.{k}": v for k, v in codec.state_dict().items()} | {
+            "usage": last["usage"]}, last)  # fmt: skip
+        assert not codec.training
+
+
+@pytest.mark.parametrize(
+    "change", [{"codes": 17}, {"codes": "16"}, {"parts": 3}, {"vertices": 5023}, {"width": -1}]
+)
+def test_a_record_that_does_not_fit_its_codec_is_refused(
+    tmp_path: Path, clips: list[Clip], change: dict[str, Any]
+) -> None:
+    train_codec(
+        clips, bundled_head(), tmp_path, config=CODEC, recipe=CODEC_RECIPE, plan=Plan(1, 1e-3)
+    )
+    record = json.loads((tmp_path / "run.json").read_text())
+    record["config"]["model"] |= change
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ModelError, match=r"run\.json does not describe a codec"):
+        load_codec(tmp_path)
 
 
 def test_codec_batches_follow_from_seed_and_step_and_hide_what_is_not_known(

@@ -40,7 +40,7 @@ class CodecStage:
     plan: Plan = stage1.PLAN
 
     def run(self) -> None:
-        """Train; `best.pt` in the folder is what stage 2 takes."""
+        """Train; the folder is what stage 2 takes as --codec."""
         train_codec(
             read_corpus(self.corpus),
             bundled_head(),
@@ -57,7 +57,7 @@ class TalkerStage:
 
     Attributes:
         corpus: folder of clips; see docs/data.md.
-        codec: the folder of stage 1.
+        codec: the folder of stage 1, or best.pt or last.pt in it.
         out: the run's folder; a run that was stopped goes on there.
         whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
         passes: augmented passes over the corpus, beside the clean one.
@@ -80,7 +80,7 @@ class TalkerStage:
         if self.passes < 0:
             raise OptionError(f"--passes is {self.passes}; name 0 or more")
         clips = read_corpus(self.corpus)
-        codec = load_codec(self.codec / "best.pt", CodecConfig())
+        codec = load_codec(self.codec)
         config = TalkerConfig(
             styles=len(speaking_styles(clips)),
             heads=codec.config.heads,

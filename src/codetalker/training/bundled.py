@@ -22,13 +22,19 @@ from codetalker.data.clip import Clip
 from codetalker.errors import DataError, MissingExtraError
 from codetalker.model.codec import TEMPERATURES, Codec
 from codetalker.model.export import Trained, export_bundle
-from codetalker.model.talker import Talker, TalkerConfig
+from codetalker.model.talker import TalkerConfig
 from codetalker.model.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.rig import bundled_head
-from codetalker.training.loop import Plan, trained_part
+from codetalker.training.loop import Plan
 from codetalker.training.run_record import tensors_digest, values_digest
 from codetalker.training.streams import FeatureSet, extract, feature_set
-from codetalker.training.talker import TalkerData, TalkerRecipe, Validation, train_talker
+from codetalker.training.talker import (
+    TalkerData,
+    TalkerRecipe,
+    Validation,
+    load_talker,
+    train_talker,
+)
 from codetalker.windows import SpeechWindows
 
 RARE = 60
@@ -105,8 +111,7 @@ def train_bundled(
     data = TalkerData(sets, validation, windows, source)
     rig = bundled_head()
     train_talker(data, codec, rig, folder, config=config, recipe=recipe, plan=plan)
-    talker = Talker(config, windows)
-    talker.load_state_dict(trained_part(folder / "best.pt", "talker"))
+    talker, _ = load_talker(folder)
     rows = {name: i for i, name in enumerate(styles)}
     rows = {NEUTRAL: rows[default or styles[0]]} | rows
     shutil.rmtree(folder / "bundle", ignore_errors=True)

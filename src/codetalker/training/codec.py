@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from codetalker.data.clip import Clip
-from codetalker.errors import ModelError
 from codetalker.model.codec import UPPER, Codec, CodecConfig
 from codetalker.model.geometry import GeometryLoss, GeometryWeights
 from codetalker.model.quantizer import perplexity
 from codetalker.rig import Rig
 from codetalker.training.augment import stretch
-from codetalker.training.loop import Losses, Plan, fit, trained_part
+from codetalker.training.loop import Losses, Plan, fit
 from codetalker.training.run_record import run_record, values_digest
 from codetalker.training.streams import at_rate
+from codetalker.training.trained import part_of, read_trained, undescribed
 
 FPS = 25
 
@@ -183,20 +183,21 @@ def train_codec(
     )  # fmt: skip
 
 
-def load_codec(path: Path, config: CodecConfig) -> Codec:
-    """The trained codec of a `best.pt`, frozen.
+def load_codec(path: Path) -> Codec:
+    """A trained codec, frozen, of the sizes that its run has recorded.
+
+    Args:
+        path: the run's folder, for its best codec; or `best.pt` or `last.pt` in there.
 
     Raises:
-        ModelError: the file is missing, damaged, or not of a codec of these sizes.
+        ModelError: there is none, it is damaged, or it is of another stage or family.
     """
-    state = trained_part(path, "codec")
-    codec = Codec(config)
+    record, state = read_trained(path, "codec")
     try:
-        codec.load_state_dict(state)
-    except RuntimeError:
-        raise ModelError(
-            f"{path} is not of a codec with these sizes; name the folder of a codec's run"
-        ) from None
+        codec = Codec(CodecConfig.of(record["model"]))
+        codec.load_state_dict(part_of(state, "codec"))
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise undescribed(path, "codec") from None
     return codec.eval().requires_grad_(False)
 
 

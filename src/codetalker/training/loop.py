@@ -266,17 +266,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not a readable checkpoint: {error}") from error
 
 
-def trained_part(path: Path, name: str) -> dict[str, Tensor]:
-    """The state of the submodule `name` of what was trained, from a `best.pt`.
-
-    Raises:
-        ModelError: as `load_checkpoint`.
-    """
-    prefix = f"{name}."
-    state = load_checkpoint(path)
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-
-
 def save_atomically(state: dict[str, Any], path: Path) -> None:
     """Write a checkpoint under a temporary name, then rename it."""
     partial = path.with_name(path.name + ".partial")

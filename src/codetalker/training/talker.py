@@ -31,6 +31,7 @@ from codetalker.rig import Rig
 from codetalker.training.loop import Losses, Plan, fit
 from codetalker.training.run_record import run_record
 from codetalker.training.streams import FeatureSet
+from codetalker.training.trained import part_of, read_trained, undescribed
 from codetalker.windows import SpeechWindows
 
 
@@ -302,6 +303,25 @@ def train_talker(
         data={**data.source, "windows": asdict(data.windows)},
     )  # fmt: skip
     fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2", config=record)
+
+
+def load_talker(path: Path) -> tuple[Talker, SpeechWindows]:
+    """A trained talker and the windows that it hears through, as its run has recorded them.
+
+    Args:
+        path: the run's folder, for its best talker; or `best.pt` or `last.pt` in there.
+
+    Raises:
+        ModelError: there is none, it is damaged, or it is of another stage or family.
+    """
+    record, state = read_trained(path, "talker")
+    try:
+        windows = SpeechWindows(**record["data"]["windows"])
+        talker = Talker(TalkerConfig(**record["model"]), windows)
+        talker.load_state_dict(part_of(state, "talker"))
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise undescribed(path, "talker") from None
+    return talker.eval(), windows
 
 
 @torch.inference_mode()
