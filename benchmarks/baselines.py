@@ -22,7 +22,7 @@ from codetalker.data.corpus import read_corpus
 from codetalker.evaluation.baselines import Ridge, motion_taps, static
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.evaluation.report import Report, Row
-from codetalker.model.whisper import load_whisper
+from codetalker.model.whisper import WhisperConfig, load_whisper
 from codetalker.rig import bundled_head
 from codetalker.training.streams import extract
 from codetalker.windows import SpeechWindows
@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Print the table."""
     torch.set_num_threads(threads)
-    encoder, windows = load_whisper(whisper), SpeechWindows()
+    encoder, windows = load_whisper(whisper, WhisperConfig()), SpeechWindows()
     clips = read_corpus(corpus)
     train, held_out = select(clips, "train", speaker), select(clips, split, speaker)
 

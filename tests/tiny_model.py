@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from codetalker.bundle import Bundle
 from codetalker.model.codec import MOUTH, UPPER, Codec, CodecConfig, Part
-from codetalker.model.export import export_bundle
+from codetalker.model.export import Trained, export_bundle
 from codetalker.model.talker import Talker, TalkerConfig
 from codetalker.model.whisper import WhisperConfig, WhisperEncoder
 from codetalker.rig import bundled_head
@@ -66,8 +66,8 @@ def tiny_talker() -> Talker:
 def export_tiny(folder: Path) -> Bundle:
     """The default style is not the first of the table; the upper face is sampled."""
     return export_bundle(
-        folder, tiny_encoder(), tiny_talker(), tiny_codec(), bundled_head(), STYLES, "bert",
-        (0.0, 1.0), WINDOWS, {"weights": "random"},
+        folder, Trained(tiny_encoder(), tiny_talker(), tiny_codec(), WINDOWS), bundled_head(),
+        styles=STYLES, default_style="bert", temperature=(0.0, 1.0), notes={"weights": "random"},
     )  # fmt: skip
 
 

@@ -40,14 +40,14 @@ class CodecStage:
     plan: Plan = stage1.PLAN
 
     def run(self) -> None:
-        """Train; `best.pt` in the folder is what stage 2 takes."""
+        """Train; the folder is what stage 2 takes as --codec."""
         train_codec(
             read_corpus(self.corpus),
             bundled_head(),
             self.out,
-            CodecConfig(),
-            self.recipe,
-            self.plan,
+            config=CodecConfig(),
+            recipe=self.recipe,
+            plan=self.plan,
         )
 
 
@@ -57,7 +57,7 @@ class TalkerStage:
 
     Attributes:
         corpus: folder of clips; see docs/data.md.
-        codec: the folder of stage 1.
+        codec: the folder of stage 1, or best.pt or last.pt in it.
         out: the run's folder; a run that was stopped goes on there.
         whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
         passes: augmented passes over the corpus, beside the clean one.
@@ -80,7 +80,7 @@ class TalkerStage:
         if self.passes < 0:
             raise OptionError(f"--passes is {self.passes}; name 0 or more")
         clips = read_corpus(self.corpus)
-        codec = load_codec(self.codec / "best.pt")
+        codec = load_codec(self.codec)
         config = TalkerConfig(
             styles=len(speaking_styles(clips)),
             heads=codec.config.heads,
@@ -88,8 +88,9 @@ class TalkerStage:
         )
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         bundle = train_bundled(
-            clips, codec, self.out, find_whisper(self.whisper), self.passes, config, self.recipe,
-            self.plan, notes, self.default_speaker,
+            clips, codec, find_whisper(self.whisper), self.out,
+            passes=self.passes, config=config, recipe=self.recipe, plan=self.plan,
+            default=self.default_speaker, notes=notes,
         )  # fmt: skip
         print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
 

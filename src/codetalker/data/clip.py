@@ -5,6 +5,7 @@ What readers of corpora return, and what training and evaluation take.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.audio import Waveform
-from codetalker.errors import DataError
+from codetalker.errors import AudioError, DataError
 
 SILENCE_WORDS = frozenset({"sil", "sp", ""})
 """What alignments call a stretch without speech."""
@@ -52,6 +53,21 @@ class Clip:
             AudioError: the file is missing or not audio.
         """
         return Waveform.load(self.audio)
+
+    def digest(self, *, with_sound: bool) -> str:
+        """SHA-256 of who speaks, the split and the motion, and if asked the file of the sound.
+
+        Raises:
+            AudioError: that file cannot be read.
+        """
+        digest = hashlib.sha256(repr((self.name, self.speaker, self.split, self.fps)).encode())
+        digest.update(repr(self.weights.shape).encode() + self.weights.tobytes())
+        if with_sound:
+            try:
+                digest.update(self.audio.read_bytes())
+            except OSError as error:
+                raise AudioError(f"{self.audio} cannot be read: {error.strerror}") from None
+        return digest.hexdigest()
 
     def silence(self, settle: float = 0.3, anticipate: float = 0.2) -> NDArray[np.bool_] | None:
         """(T,) true in frames where the alignment knows that the speaker is silent.

@@ -8,7 +8,9 @@ query one codebook.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +47,16 @@ class CodecConfig:
     width: int = 128
     blocks: int = 2
     taps: int = 3
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> CodecConfig:
+        """From plain values, as the record of a run has them.
+
+        Raises:
+            KeyError, TypeError: a name is missing or unknown.
+        """
+        parts = (Part(**{**part, "channels": tuple(part["channels"])}) for part in values["parts"])
+        return cls(**{**values, "parts": tuple(parts)})
 
     @property
     def heads(self) -> int:
@@ -89,7 +101,7 @@ def convolutions(inputs: int, outputs: int, config: CodecConfig) -> nn.Sequentia
 class Codec(nn.Module):
     """Motion (B, T, K) blendshape weights <-> features (B, T, H, D) <-> codes (B, T, H)."""
 
-    def __init__(self, config: CodecConfig = CodecConfig()) -> None:
+    def __init__(self, config: CodecConfig) -> None:
         super().__init__()
         self.config = config
         self.quantizer = VectorQuantizer(config.codes, config.code_width)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -40,26 +40,37 @@ class SpeechGraph(nn.Module):
         return self.adapter(self.encoder(samples, self.kept))[0]
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The modules that make a model, and the windows through which it hears."""
+
+    encoder: WhisperEncoder
+    talker: Talker
+    codec: Codec
+    windows: SpeechWindows
+
+
 def export_bundle(
     folder: Path,
-    encoder: WhisperEncoder,
-    talker: Talker,
-    codec: Codec,
+    model: Trained,
     rig: Rig,
+    *,
     styles: dict[str, int],
     default_style: str,
     temperature: tuple[float, ...],
-    windows: SpeechWindows = SpeechWindows(),
-    notes: dict[str, str] | None = None,
+    notes: dict[str, str],
 ) -> Bundle:
     """Write the bundle folder; weights are rounded to half precision in place, so that the torch
     modules and the bundle stay the same model.
 
     Args:
+        rig: the head that the weights move.
         styles: name -> row of the talker's style table.
+        default_style: one of them.
         temperature: per part of the codec, 0 queries the nearest code, 1 samples.
         notes: what the model card should know: data, figures.
     """
+    encoder, talker, codec = model.encoder, model.talker, model.codec
     for module in (encoder, talker, codec):
         round_to_half(module.eval())
     generator = Generator(talker, codec)
@@ -68,8 +79,8 @@ def export_bundle(
     noise = torch.zeros(1, codec.config.heads, codec.config.codes)
     graphs = {
         "speech.onnx": _graph(
-            SpeechGraph(encoder, talker.adapter, windows.kept),
-            (torch.zeros(1, windows.samples),),
+            SpeechGraph(encoder, talker.adapter, model.windows.kept),
+            (torch.zeros(1, model.windows.samples),),
             ["samples"],
             ["speech"],
         ),
@@ -86,7 +97,7 @@ def export_bundle(
         "family": "default",
         "rig": rig.name,
         "blendshapes": list(rig.blendshape_names),
-        "windows": asdict(windows),
+        "windows": asdict(model.windows),
         "styles": list(styles),
         "default_style": default_style,
         "state": {name: list(value.shape) for name, value in state._asdict().items()},
@@ -94,7 +105,7 @@ def export_bundle(
             t for part, t in zip(parts, temperature, strict=True) for _ in range(part.heads)
         ],
         "articulation": sorted(parts[0].channels),
-        "notes": notes or {},
+        "notes": notes,
     }
     arrays = {
         "styles.npy": talker.style.weight.detach().numpy()[list(styles.values())],

@@ -34,7 +34,7 @@ class GeometryWeights:
 class GeometryLoss(nn.Module):
     """Mean squared vertex error in mm^2 between (..., T, K) weights, and of their velocities."""
 
-    def __init__(self, rig: Rig, counts: GeometryWeights = GeometryWeights()) -> None:
+    def __init__(self, rig: Rig, counts: GeometryWeights) -> None:
         super().__init__()
         self.velocity = counts.velocity
         names = len(rig.blendshape_names)

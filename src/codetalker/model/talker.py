@@ -118,7 +118,7 @@ class Layer(nn.Module):
 class Talker(nn.Module):
     """Speech, style and past motion -> features (B, T, H, D) to look up in the codebook."""
 
-    def __init__(self, config: TalkerConfig, windows: SpeechWindows = SpeechWindows()) -> None:
+    def __init__(self, config: TalkerConfig, windows: SpeechWindows) -> None:
         super().__init__()
         self.config = config
         self.adapter = SpeechAdapter(config, windows)

@@ -107,7 +107,7 @@ class Layer(nn.Module):
 class WhisperEncoder(nn.Module):
     """(B, N) float32 windows of 16 kHz samples -> (B, kept, width), the last `kept` frames."""
 
-    def __init__(self, config: WhisperConfig = WhisperConfig()) -> None:
+    def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
         self.config = config
         self.log_mel = LogMel(config.mels)
@@ -143,7 +143,7 @@ def mel_filters(mels: int) -> Tensor:
     return torch.from_numpy(np.maximum(0, np.minimum(rising, falling)) * area).float()
 
 
-def load_whisper(path: Path, config: WhisperConfig = WhisperConfig()) -> WhisperEncoder:
+def load_whisper(path: Path, config: WhisperConfig) -> WhisperEncoder:
     """Read the encoder's first layers from a CTranslate2 `model.bin` (fp16).
 
     Raises:

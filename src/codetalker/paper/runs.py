@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 from torch import Tensor
 
-from codetalker.errors import ModelError
 from codetalker.mesh_file import Mesh
 from codetalker.paper.config import CodecConfig, PaperConfig
 from codetalker.paper.folder import CONFIG, read_model, write_model
-from codetalker.training.loop import BEST, RUN, load_checkpoint
+from codetalker.training.loop import BEST, load_checkpoint
+from codetalker.training.trained import read_trained, undescribed
 
 MODEL = "model"
 """The folder, in a talker's run, that `codetalker.load` opens."""
@@ -31,18 +30,11 @@ def read_codec(path: Path) -> tuple[CodecConfig, dict[str, Tensor]]:
     if (path / CONFIG).is_file():
         model, _ = read_model(path)
         return model.config.codec, model.codec.state_dict()
-    file = path / BEST if path.is_dir() else path
-    state = load_checkpoint(file)
+    record, state = read_trained(path, "codec")
     try:
-        config = json.loads((file.parent / RUN).read_text())["config"]
-        if config["stage"] != "codec":
-            raise ModelError(f"{path} is the run of a talker; name the run of its codec")
-        return CodecConfig(**config["model"]), state.get("model", state)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{file.parent / RUN} does not describe the run of a codec; make one with: codetalker "
-            "train codec --preset vocaset --data STORE -o RUN"
-        ) from error
+        return CodecConfig(**record["model"]), state
+    except (KeyError, TypeError):
+        raise undescribed(path, "codec") from None
 
 
 def write_trained(run: Path, config: PaperConfig, face: Mesh, which: str = BEST) -> Path:

@@ -8,8 +8,6 @@ clips follows the mean of their losses, each of which is the published mean over
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from codetalker.paper.model import CodecLoss, PaperModel, TalkerLoss, codec_loss
 from codetalker.paper.recipe import CodecRecipe, EpochPlan, EpochSchedule, TalkerRecipe
 from codetalker.training import processes
 from codetalker.training.loop import LAST, Figures, Losses, fit
+from codetalker.training.run_record import run_record, values_digest
 
 DEAD = 0.05
 """A codebook whose perplexity is below this share of its rows is as good as dead."""
@@ -53,9 +52,10 @@ def train_codec(
     codec = Codec(config).to(device)
     schedule = EpochSchedule(plan, len(clips.train), processes.count())
     training = CodecTraining(codec, clips, schedule, recipe)
+    record = run_record("codec", model=config, recipe=recipe, data=clips.record())
     fit(
         codec, schedule, training.losses, training.evaluate, folder,
-        watch="val_loss", warn=training.warn, config=_identity("codec", config, recipe, clips),
+        watch="val_loss", warn=training.warn, config=record,
     )  # fmt: skip
 
 
@@ -88,10 +88,10 @@ def train_talker(
     model.prepare_talker_training().to(device)
     schedule = EpochSchedule(plan, len(clips.train), processes.count())
     training = TalkerTraining(model, clips, schedule, recipe)
-    identity = _identity("talker", config, recipe, clips) | {"codec": _digest(codec)}
+    record = run_record("talker", model=config, recipe=recipe, data=clips.record(), codec=codec)
     fit(
         model, schedule, training.losses, training.evaluate, folder,
-        watch="free_lve", warn=free_running_warnings, config=identity,
+        watch="free_lve", warn=free_running_warnings, config=record,
     )  # fmt: skip
 
 
@@ -114,6 +114,11 @@ class TrainingClips:
                 "train and val: prepare your own data with --val SUBJECT"
             )
         return cls(store, store.select("train"), store.select("val"), device)
+
+    def record(self) -> dict[str, Any]:
+        """By which the data of a run are recognised."""
+        rows = ((clip.name, clip.frames, clip.samples) for clip in self.train)
+        return {"dataset": self.store.dataset, "clips": values_digest(rows)}
 
     def faces(self, clip: StoreClip) -> tuple[Tensor, Tensor]:
         """Vertices (1, T, 3V) and template (1, 3V)."""
@@ -233,26 +238,3 @@ def _means(losses: Any) -> Figures:
     return {
         f"val_{name}": float(torch.stack([row[name] for row in rows]).mean()) for name in rows[0]
     }
-
-
-def _identity(stage: str, model: Any, recipe: Any, clips: TrainingClips) -> dict[str, Any]:
-    """What a run is of, as plain values."""
-    names = json.dumps([(c.name, c.frames, c.samples) for c in clips.train]).encode()
-    return {
-        "stage": stage,
-        "model": dataclasses.asdict(model),
-        "recipe": dataclasses.asdict(recipe),
-        "data": {
-            "dataset": clips.store.dataset,
-            "clips": hashlib.sha256(names).hexdigest()[:16],
-        },
-    }
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """By which a codec is recognised."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

@@ -10,7 +10,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,13 +21,20 @@ from codetalker.bundle import Bundle
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError, MissingExtraError
 from codetalker.model.codec import TEMPERATURES, Codec
-from codetalker.model.export import export_bundle
-from codetalker.model.talker import Talker, TalkerConfig
-from codetalker.model.whisper import WhisperEncoder, load_whisper
+from codetalker.model.export import Trained, export_bundle
+from codetalker.model.talker import TalkerConfig
+from codetalker.model.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.rig import bundled_head
-from codetalker.training.loop import Plan, trained_part
+from codetalker.training.loop import Plan
+from codetalker.training.run_record import tensors_digest, values_digest
 from codetalker.training.streams import FeatureSet, extract, feature_set
-from codetalker.training.talker import TalkerRecipe, Validation, train_talker
+from codetalker.training.talker import (
+    TalkerData,
+    TalkerRecipe,
+    Validation,
+    load_talker,
+    train_talker,
+)
 from codetalker.windows import SpeechWindows
 
 RARE = 60
@@ -65,41 +71,54 @@ def speaking_styles(clips: list[Clip]) -> tuple[str, ...]:
 def train_bundled(
     clips: list[Clip],
     codec: Codec,
-    folder: Path,
     whisper: Path,
+    folder: Path,
+    *,
     passes: int,
     config: TalkerConfig,
     recipe: TalkerRecipe,
     plan: Plan,
+    default: str | None,
     notes: dict[str, str],
-    default: str | None = None,
 ) -> Bundle:
-    """Train the talker on `passes` augmented passes over the clips beside a clean one, and write
-    `folder/bundle`.
+    """Train the talker, and write `folder/bundle`.
 
-    `default` is the speaker whose style is the bundle's default, the one with the most clips for
-    None.
+    Args:
+        clips: of a corpus, of all splits.
+        codec: of stage 1, frozen.
+        whisper: `model.bin` of Whisper tiny.en.
+        passes: augmented passes over the clips, beside a clean one.
+        default: the speaker whose style is the bundle's default; None: who has the most clips.
+        notes: what the model card should know of the data.
 
     Raises:
         DataError: the corpus cannot be trained on, or has no clips of that speaker.
     """
     windows = SpeechWindows()
-    encoder = load_whisper(whisper)
+    encoder = load_whisper(whisper, WhisperConfig())
     styles = speaking_styles(clips)
     if default not in (None, *styles):
         raise DataError(f"there is no speaker {default!r}; the corpus has {', '.join(styles)}")
     sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
     validation = validation_set(clips, encoder, windows, styles)
+    used = (clip.digest(with_sound=True) for clip in clips if clip.split in ("train", "val"))
+    source = {
+        "clips": values_digest(used),
+        "styles": styles,
+        "passes": passes,
+        "speech": tensors_digest(encoder.state_dict()),
+    }
+    data = TalkerData(sets, validation, windows, source)
     rig = bundled_head()
-    train_talker(sets, validation, codec, rig, folder, config, windows, recipe, plan)
-    talker = Talker(config, windows)
-    talker.load_state_dict(trained_part(folder / "best.pt", "talker"))
+    train_talker(data, codec, rig, folder, config=config, recipe=recipe, plan=plan)
+    talker, _ = load_talker(folder)
     rows = {name: i for i, name in enumerate(styles)}
     rows = {NEUTRAL: rows[default or styles[0]]} | rows
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     return export_bundle(
-        folder / "bundle", encoder, talker, codec, rig, rows, NEUTRAL, TEMPERATURES, windows, notes
-    )
+        folder / "bundle", Trained(encoder, talker, codec, windows), rig,
+        styles=rows, default_style=NEUTRAL, temperature=TEMPERATURES, notes=notes,
+    )  # fmt: skip
 
 
 def feature_sets(
@@ -120,7 +139,7 @@ def feature_sets(
     counts = Counter(clip.speaker for clip in train)
     rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
     heard = train + rare * (RARE_REPEATS - 1)
-    _check_source(folder / "source.txt", encoder, windows, styles, seed, heard)
+    _check_source(folder / "source.txt", encoder, heard, windows, styles, seed)
     sets = []
     with _progress(sum(c.duration for c in heard) * (passes + 1)) as (bar, task):
         for number in range(passes + 1):
@@ -135,23 +154,18 @@ def feature_sets(
     return sets
 
 
-def _check_source(path: Path, encoder: WhisperEncoder, *parts: object) -> None:
+def _check_source(path: Path, encoder: WhisperEncoder, clips: list[Clip], *parts: object) -> None:
     """Remember what features were made from; refuse a folder that was made from anything else."""
-    digest = sha256(repr([p if not isinstance(p, list) else _named(p) for p in parts]).encode())
-    for tensor in encoder.state_dict().values():
-        digest.update(tensor.numpy().tobytes())
+    sounds = [clip.digest(with_sound=True) for clip in clips]
+    source = values_digest([*map(repr, parts), *sounds, tensors_digest(encoder.state_dict())])
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(digest.hexdigest() + "\n")
-    elif path.read_text().strip() != digest.hexdigest():
+        path.write_text(source + "\n")
+    elif path.read_text().strip() != source:
         raise DataError(
             f"{path.parent} holds features of another corpus, encoder or seed; name another "
             "folder with -o, or remove it"
         )
-
-
-def _named(clips: list[Clip]) -> list[tuple[str, str, int]]:
-    return [(clip.name, clip.speaker, len(clip.weights)) for clip in clips]
 
 
 def validation_set(

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from codetalker.data.clip import Clip
-from codetalker.errors import ModelError
 from codetalker.model.codec import UPPER, Codec, CodecConfig
-from codetalker.model.geometry import GeometryLoss
+from codetalker.model.geometry import GeometryLoss, GeometryWeights
 from codetalker.model.quantizer import perplexity
 from codetalker.rig import Rig
 from codetalker.training.augment import stretch
-from codetalker.training.loop import Losses, Plan, fit, trained_part
+from codetalker.training.loop import Losses, Plan, fit
+from codetalker.training.run_record import run_record, values_digest
 from codetalker.training.streams import at_rate
+from codetalker.training.trained import part_of, read_trained, undescribed
 
 FPS = 25
 
@@ -62,7 +63,7 @@ class CodecTraining(nn.Module):
         super().__init__()
         self.codec = codec
         self.recipe, self.plan = recipe, plan
-        self.geometry = GeometryLoss(rig)
+        self.geometry = GeometryLoss(rig, GeometryWeights())
         self.register_buffer("usage", torch.ones(codec.config.codes))
         self.usage: Tensor
         self._speakers = _by_speaker([c for c in clips if c.split == "train"])
@@ -147,9 +148,10 @@ def train_codec(
     clips: list[Clip],
     rig: Rig,
     folder: Path,
-    config: CodecConfig = CodecConfig(),
-    recipe: CodecRecipe = CodecRecipe(),
-    plan: Plan = PLAN,
+    *,
+    config: CodecConfig,
+    recipe: CodecRecipe,
+    plan: Plan,
 ) -> None:
     """Train on the clips of split `train`, watch those of split `val`; resume what is there."""
     torch.manual_seed(plan.seed)
@@ -173,26 +175,29 @@ def train_codec(
             "codes_used": float(len(used.unique())),
         }
 
+    used = (clip.digest(with_sound=False) for clip in clips if clip.split in ("train", "val"))
+    record = run_record("codec", model=config, recipe=recipe, data={"clips": values_digest(used)})
     fit(
         training, plan, training.losses, evaluate, folder,
-        watch="lip_error_mm", after_step=training.revive,
+        watch="lip_error_mm", after_step=training.revive, config=record,
     )  # fmt: skip
 
 
-def load_codec(path: Path, config: CodecConfig = CodecConfig()) -> Codec:
-    """The trained codec of a `best.pt`, frozen.
+def load_codec(path: Path) -> Codec:
+    """A trained codec, frozen, of the sizes that its run has recorded.
+
+    Args:
+        path: the run's folder, for its best codec; or `best.pt` or `last.pt` in there.
 
     Raises:
-        ModelError: the file is missing, damaged, or not of a codec of these sizes.
+        ModelError: there is none, it is damaged, or it is of another stage or family.
     """
-    state = trained_part(path, "codec")
-    codec = Codec(config)
+    record, state = read_trained(path, "codec")
     try:
-        codec.load_state_dict(state)
-    except RuntimeError:
-        raise ModelError(
-            f"{path} is not of a codec with these sizes; name the folder of a codec's run"
-        ) from None
+        codec = Codec(CodecConfig.of(record["model"]))
+        codec.load_state_dict(part_of(state, "codec"))
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise undescribed(path, "codec") from None
     return codec.eval().requires_grad_(False)
 
 

@@ -6,7 +6,6 @@ else; so a run that is killed at any moment and started again ends with the same
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ from codetalker.disk import remove_leftovers, replacing
 from codetalker.errors import DataError, ModelError, OptionError
 from codetalker.training import processes
 from codetalker.training.run_log import RunLog
+from codetalker.training.run_record import write_record
 
 Losses = Mapping[str, Tensor]
 Figures = dict[str, float]
 
-LAST, BEST, RUN = "last.pt", "best.pt", "run.json"
+LAST, BEST = "last.pt", "best.pt"
 
 
 class Schedule(Protocol):
@@ -152,11 +152,10 @@ def fit(
     optimiser = plan.optimiser(model)
     record = {"plan": plan.record(), "config": dict(config or {})}
     first, best = _resume(folder / LAST, model, optimiser, record)
-    if writes:
+    if writes and first < plan.steps:
         for name in (LAST, BEST):
             remove_leftovers(folder / name)
-        with replacing(folder / RUN) as temporary:
-            temporary.write_text(json.dumps(record | {"steps": plan.steps}, indent=1) + "\n")
+        write_record(folder, record | {"steps": plan.steps})
     with RunLog(folder, plan.steps, first, silent=not writes) as log:
         for step in range(first, plan.steps):
             values = _step(model, plan, optimiser, losses, step, folder)
@@ -268,17 +267,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path} does not exist; train that stage first") from None
     except Exception as error:  # torch raises many kinds for a damaged file
         raise ModelError(f"{path} is not a readable checkpoint: {error}") from error
-
-
-def trained_part(path: Path, name: str) -> dict[str, Tensor]:
-    """The state of the submodule `name` of what was trained, from a `best.pt`.
-
-    Raises:
-        ModelError: as `load_checkpoint`.
-    """
-    prefix = f"{name}."
-    state = load_checkpoint(path)
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:

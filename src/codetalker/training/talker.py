@@ -9,10 +9,11 @@ selected by its free-running error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,11 +25,13 @@ from codetalker.errors import DataError
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.model.codec import MOUTH, TEMPERATURES, Codec
 from codetalker.model.generator import Generator, free_run
-from codetalker.model.geometry import ArticulationLoss, GeometryLoss
+from codetalker.model.geometry import ArticulationLoss, GeometryLoss, GeometryWeights
 from codetalker.model.talker import Talker, TalkerConfig
 from codetalker.rig import Rig
 from codetalker.training.loop import Losses, Plan, fit
+from codetalker.training.run_record import run_record
 from codetalker.training.streams import FeatureSet
+from codetalker.training.trained import part_of, read_trained, undescribed
 from codetalker.windows import SpeechWindows
 
 
@@ -146,7 +149,7 @@ class TalkerTraining(nn.Module):
         super().__init__()
         self.talker = talker
         self._frozen = (codec,)  # in a tuple: not part of the checkpoint
-        self.geometry = GeometryLoss(rig)
+        self.geometry = GeometryLoss(rig, GeometryWeights())
         self.articulation = ArticulationLoss(rig)
         self.sample, self.recipe, self.plan = sample, recipe, plan
         speech_driven = torch.zeros(len(rig.blendshape_names))
@@ -232,6 +235,23 @@ class Validation:
     silence: list[NDArray[np.bool_] | None]
 
 
+@dataclass(frozen=True)
+class TalkerData:
+    """What stage 2 learns from.
+
+    Attributes:
+        sets: passes over the clips; the first is clean, the others augmented.
+        validation: clips to watch.
+        windows: through which the features of both were heard.
+        source: plain values that say what the features were made of.
+    """
+
+    sets: Sequence[FeatureSet]
+    validation: Validation
+    windows: SpeechWindows
+    source: Mapping[str, Any]
+
+
 def free_running_figures(
     talker: Talker, codec: Codec, rig: Rig, validation: Validation, fps: float
 ) -> dict[str, float]:
@@ -260,26 +280,48 @@ def free_running_figures(
 
 
 def train_talker(
-    sets: Sequence[FeatureSet],
-    validation: Validation,
+    data: TalkerData,
     codec: Codec,
     rig: Rig,
     folder: Path,
+    *,
     config: TalkerConfig,
-    windows: SpeechWindows = SpeechWindows(),
-    recipe: TalkerRecipe = TalkerRecipe(),
-    plan: Plan = PLAN,
+    recipe: TalkerRecipe,
+    plan: Plan,
 ) -> None:
-    """Train on feature sets; the first is clean, the others augmented. Resume what is there."""
+    """Train on features and the motion that belongs to them; resume what is there."""
     torch.manual_seed(plan.seed)
-    talker = Talker(config, windows)
-    sampler = Sampler(sets, codec, windows, recipe, plan.seed)
+    talker = Talker(config, data.windows)
+    sampler = Sampler(data.sets, codec, data.windows, recipe, plan.seed)
     training = TalkerTraining(talker, codec, rig, sampler, recipe, plan)
 
     def evaluate() -> dict[str, float]:
-        return free_running_figures(talker, codec, rig, validation, windows.fps)
+        return free_running_figures(talker, codec, rig, data.validation, data.windows.fps)
 
-    fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2")
+    record = run_record(
+        "talker", model=config, recipe=recipe, codec=codec.state_dict(),
+        data={**data.source, "windows": asdict(data.windows)},
+    )  # fmt: skip
+    fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2", config=record)
+
+
+def load_talker(path: Path) -> tuple[Talker, SpeechWindows]:
+    """A trained talker and the windows that it hears through, as its run has recorded them.
+
+    Args:
+        path: the run's folder, for its best talker; or `best.pt` or `last.pt` in there.
+
+    Raises:
+        ModelError: there is none, it is damaged, or it is of another stage or family.
+    """
+    record, state = read_trained(path, "talker")
+    try:
+        windows = SpeechWindows(**record["data"]["windows"])
+        talker = Talker(TalkerConfig(**record["model"]), windows)
+        talker.load_state_dict(part_of(state, "talker"))
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise undescribed(path, "talker") from None
+    return talker.eval(), windows
 
 
 @torch.inference_mode()
