@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from codetalker.causal.features import extract
+from codetalker.causal.whisper import WhisperConfig, load_whisper
 from codetalker.data.clip import Clip, select
 from codetalker.data.corpus import read_corpus
 from codetalker.evaluation.baselines import Ridge, motion_taps, static
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.evaluation.report import Report, Row
-from codetalker.model.whisper import WhisperConfig, load_whisper
 from codetalker.rig import bundled_head
-from codetalker.training.streams import extract
 from codetalker.windows import SpeechWindows
 
 

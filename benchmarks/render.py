@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from codetalker.export.mp4 import write_mp4
+from codetalker.files.mp4 import write_mp4
 from codetalker.motion import Motion
 from codetalker.render import renderer
 from codetalker.render.film import Film

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from codetalker.model.attention import biased_causal_mask, periodic_encoding
+from codetalker.nn.attention import biased_causal_mask, periodic_encoding
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import export_official
 

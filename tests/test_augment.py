@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.signal import welch
 
 from codetalker.audio import SAMPLE_RATE
-from codetalker.training.augment import Augmentation, stretch
+from codetalker.causal.augment import Augmentation, stretch
 from tiny_model import babble
 
 PITCH = 120.0

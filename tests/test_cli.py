@@ -16,7 +16,7 @@ from codetalker import cli
 from codetalker.audio import Waveform
 from codetalker.cli import COMMANDS, Command, main
 from codetalker.errors import CodeTalkerError, StyleError
-from codetalker.export import FORMATS
+from codetalker.files import FORMATS
 from codetalker.motion import Motion, frame_count
 from codetalker.rig import bundled_head
 from conftest import write_sound

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from codetalker.model.codec import MOUTH, UPPER, Codec, CodecConfig, Part
-from codetalker.model.geometry import ArticulationLoss, GeometryLoss, GeometryWeights
-from codetalker.model.quantizer import VectorQuantizer, perplexity
+from codetalker.causal.codec import MOUTH, UPPER, Codec, CodecConfig, Part
+from codetalker.causal.losses import ArticulationLoss, GeometryLoss, GeometryWeights
+from codetalker.nn.quantizer import VectorQuantizer, perplexity
 from codetalker.rig import bundled_head
 from tiny_model import CODEC, PARTS, tiny_codec
 

@@ -12,8 +12,8 @@ import torch
 from onnx import numpy_helper
 
 from codetalker.bundle import Bundle
-from codetalker.model.export import SpeechGraph, Trained, export_bundle, round_to_half
-from codetalker.model.generator import Generator, free_run
+from codetalker.causal.generator import Generator, free_run
+from codetalker.causal.to_onnx import SpeechGraph, Trained, export_bundle, round_to_half
 from codetalker.rig import bundled_head
 from codetalker.talker import Talker
 from tiny_model import STYLES, WINDOWS, babble, tiny_codec, tiny_encoder, tiny_talker

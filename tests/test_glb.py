@@ -15,7 +15,7 @@ import pytest
 import trimesh
 from scipy.spatial import cKDTree
 
-from codetalker.export.glb import write_glb
+from codetalker.files.glb import write_glb
 from codetalker.motion import Motion
 from codetalker.normals import VertexNormals
 from codetalker.rig import bundled_head

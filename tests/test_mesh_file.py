@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from codetalker.errors import RigError
-from codetalker.mesh_file import Mesh, read_mesh, write_obj, write_ply
+from codetalker.files.mesh import Mesh, read_mesh, write_obj, write_ply
 
 VERTICES = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
 TRIANGLES = np.array([[0, 1, 2], [2, 3, 4], [4, 5, 6]], np.int32)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
-from codetalker import export
+from codetalker import files
 from codetalker.audio import Waveform
 from codetalker.errors import MotionError, OptionError, OutputError, RigError
 from codetalker.motion import Motion
@@ -235,7 +235,7 @@ def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(
         temporary.write_bytes(b"half a file")
         raise failure
 
-    monkeypatch.setattr("codetalker.export.npz.write_npz", half)
+    monkeypatch.setattr("codetalker.files.npz.write_npz", half)
     expected = OutputError if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         wobble(10).save(path)
@@ -244,5 +244,5 @@ def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(
 
 
 def test_every_format_has_a_writer_of_its_own_module() -> None:
-    assert set(export.FORMATS) == {".npz", ".csv", ".glb", ".mp4"}
-    assert len({chosen.writer.split(":")[0] for chosen in export.FORMATS.values()}) == 4
+    assert set(files.FORMATS) == {".npz", ".csv", ".glb", ".mp4"}
+    assert len({chosen.writer.split(":")[0] for chosen in files.FORMATS.values()}) == 4

@@ -11,7 +11,7 @@ import pytest
 
 from codetalker.audio import Waveform
 from codetalker.errors import OptionError, OutputError
-from codetalker.export.mp4 import write_mp4
+from codetalker.files.mp4 import write_mp4
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 

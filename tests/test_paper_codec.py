@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from codetalker.model.quantizer import perplexity  # noqa: E402
+from codetalker.nn.quantizer import perplexity  # noqa: E402
 from codetalker.paper.codec import Codec, CodecConfig  # noqa: E402
 from codetalker.paper.config import preset, tiny  # noqa: E402
 from codetalker.paper.model import codec_loss  # noqa: E402

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from codetalker.cli import main  # noqa: E402
-from codetalker.mesh_file import Mesh, write_ply  # noqa: E402
+from codetalker.files.mesh import Mesh, write_ply  # noqa: E402
 from codetalker.paper.folder import write_model  # noqa: E402
 from codetalker.paper.official import export_official  # noqa: E402
 from codetalker.vertex_motion import VertexMotion  # noqa: E402

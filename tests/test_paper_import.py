@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from codetalker.errors import ModelError, OptionError, OutputError  # noqa: E402
-from codetalker.mesh_file import Mesh  # noqa: E402
+from codetalker.files.mesh import Mesh  # noqa: E402
 from codetalker.paper.config import preset  # noqa: E402
 from codetalker.paper.folder import read_model, write_model  # noqa: E402
 from codetalker.paper.import_official import import_official, read_checkpoint  # noqa: E402

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 import trimesh  # noqa: E402
 
 from codetalker.cli import main  # noqa: E402
-from codetalker.mesh_file import Mesh, write_obj, write_ply  # noqa: E402
+from codetalker.files.mesh import Mesh, write_obj, write_ply  # noqa: E402
 from codetalker.paper.folder import read_model  # noqa: E402
 from codetalker.paper.official import export_official  # noqa: E402
 from codetalker.vertex_motion import VertexMotion  # noqa: E402

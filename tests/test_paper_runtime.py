@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from codetalker.audio import Waveform  # noqa: E402
 from codetalker.errors import AudioError, ModelError, OptionError, RigError, StyleError  # noqa: E402
-from codetalker.mesh_file import Mesh, write_obj  # noqa: E402
+from codetalker.files.mesh import Mesh, write_obj  # noqa: E402
 from codetalker.paper.folder import write_model  # noqa: E402
 from codetalker.paper.inference import Predictor  # noqa: E402
 from codetalker.paper.runtime import PaperTalker  # noqa: E402

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from codetalker.errors import ModelError  # noqa: E402
-from codetalker.model.attention import (  # noqa: E402
+from codetalker.nn.attention import (  # noqa: E402
     biased_causal_mask,
     periodic_encoding,
     sinusoidal_encoding,

@@ -25,7 +25,7 @@ import codetalker.training.loop as loop  # noqa: E402
 from codetalker.cli import main  # noqa: E402
 from codetalker.data.store import open_store  # noqa: E402
 from codetalker.errors import OptionError  # noqa: E402
-from codetalker.model.quantizer import perplexity  # noqa: E402
+from codetalker.nn.quantizer import perplexity  # noqa: E402
 from codetalker.paper.codec import Codec  # noqa: E402
 from codetalker.paper.config import CodecConfig  # noqa: E402
 from codetalker.paper.folder import read_model  # noqa: E402

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from codetalker.audio import SAMPLE_RATE, Waveform
-from codetalker.errors import ModelError
-from codetalker.model.whisper import (
+from codetalker.causal.features import extract
+from codetalker.causal.whisper import (
     LOG_MEL_REFERENCE,
     Layer,
     LogMel,
@@ -23,7 +23,7 @@ from codetalker.model.whisper import (
     load_whisper,
     mel_filters,
 )
-from codetalker.training.streams import extract
+from codetalker.errors import ModelError
 from codetalker.windows import MEL_HOP, MEL_REACH, SpeechWindows
 from tiny_model import (
     ENCODER,

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from codetalker.audio import SAMPLE_RATE
+from codetalker.causal import features as module
+from codetalker.causal.augment import Augmentation
+from codetalker.causal.codec import MOUTH, UPPER
+from codetalker.causal.features import SETTLE, FeatureSet, Stream, at_rate, feature_set, streams
 from codetalker.data.clip import Clip
 from codetalker.errors import OutputError
-from codetalker.model.codec import MOUTH, UPPER
-from codetalker.training import streams as module
-from codetalker.training.augment import Augmentation
-from codetalker.training.streams import SETTLE, FeatureSet, Stream, at_rate, feature_set, streams
 from conftest import write_sound
 from tiny_model import WINDOWS, babble, tiny_encoder
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import codetalker
 from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.bundle import load_bundle
+from codetalker.causal.codec import MOUTH, UPPER
 from codetalker.errors import AudioError, OptionError, StyleError
-from codetalker.model.codec import MOUTH, UPPER
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 from codetalker.talker import Live, Talker

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from codetalker.model.generator import Generator, State, free_run, gumbel
-from codetalker.model.talker import SpeechAdapter, Talker, TalkerState
+from codetalker.causal.generator import Generator, State, free_run, gumbel
+from codetalker.causal.talker import SpeechAdapter, Talker, TalkerState
 from codetalker.windows import SpeechWindows
 from tiny_model import TALKER, WINDOWS, tiny_codec, tiny_talker
 

@@ -14,18 +14,12 @@ import torch
 from torch import nn
 
 import codetalker
-from codetalker.data.clip import Clip
-from codetalker.errors import DataError, ModelError, OutputError
-from codetalker.model.codec import MOUTH, UPPER, Codec, CodecConfig
-from codetalker.model.generator import Generator, free_run
-from codetalker.model.whisper import WhisperConfig, WhisperEncoder
-from codetalker.rig import bundled_head
-from codetalker.training import bundled, loop, run_record
-from codetalker.training.codec import CodecRecipe, CodecTraining, load_codec, train_codec
-from codetalker.training.loop import Plan, fit, load_checkpoint, save_checkpoint
-from codetalker.training.run_record import write_record
-from codetalker.training.streams import FeatureSet, extract, feature_set
-from codetalker.training.talker import (
+from codetalker.causal import train as bundled
+from codetalker.causal.codec import MOUTH, UPPER, Codec, CodecConfig
+from codetalker.causal.features import FeatureSet, extract, feature_set
+from codetalker.causal.generator import Generator, free_run
+from codetalker.causal.train_codec import CodecRecipe, CodecTraining, load_codec, train_codec
+from codetalker.causal.train_talker import (
     Sampler,
     TalkerData,
     TalkerRecipe,
@@ -34,6 +28,13 @@ from codetalker.training.talker import (
     load_talker,
     train_talker,
 )
+from codetalker.causal.whisper import WhisperConfig, WhisperEncoder
+from codetalker.data.clip import Clip
+from codetalker.errors import DataError, ModelError, OutputError
+from codetalker.rig import bundled_head
+from codetalker.training import loop, run_record
+from codetalker.training.loop import Plan, fit, load_checkpoint, save_checkpoint
+from codetalker.training.run_record import write_record
 from conftest import write_sound
 from tiny_model import (
     CODEC,

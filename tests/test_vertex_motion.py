@@ -10,7 +10,7 @@ import pytest
 
 from codetalker.audio import Waveform
 from codetalker.errors import MotionError, OptionError, OutputError
-from codetalker.mesh_file import read_mesh
+from codetalker.files.mesh import read_mesh
 from codetalker.vertex_motion import VertexMotion
 
 SIDE, FRAMES = 9, 24

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from codetalker.bundle import Bundle
-from codetalker.model.codec import MOUTH, UPPER, Codec, CodecConfig, Part
-from codetalker.model.export import Trained, export_bundle
-from codetalker.model.talker import Talker, TalkerConfig
-from codetalker.model.whisper import WhisperConfig, WhisperEncoder
+from codetalker.causal.codec import MOUTH, UPPER, Codec, CodecConfig, Part
+from codetalker.causal.talker import Talker, TalkerConfig
+from codetalker.causal.to_onnx import Trained, export_bundle
+from codetalker.causal.whisper import WhisperConfig, WhisperEncoder
 from codetalker.rig import bundled_head
 from codetalker.windows import SpeechWindows
 

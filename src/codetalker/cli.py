@@ -40,7 +40,9 @@ COMMANDS = {
         "codetalker.commands.train:train", "train a model, stage by stage", "train", parses=True
     ),
     "import-official": Command(
-        "codetalker.paper.command:import_official", "convert released checkpoints", extra="paper"
+        "codetalker.commands.import_official:import_official",
+        "convert released checkpoints",
+        extra="paper",
     ),
     "prepare": Command(
         "codetalker.commands.prepare:prepare", "convert VOCASET, BIWI or own meshes"

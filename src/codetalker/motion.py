@@ -126,7 +126,7 @@ class Motion:
         return replace(self, weights=resample_curves(self.weights, self.fps, fps, count), fps=fps)
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write a file in the format of the suffix (`codetalker.export.FORMATS`).
+        """Write a file in the format of the suffix (`codetalker.files.FORMATS`).
 
         Args:
             path: the file; it appears complete or not at all.
@@ -136,9 +136,9 @@ class Motion:
             OutputError: the suffix is unknown, or the file cannot be written there.
             OptionError: the format has no such option.
         """
-        from codetalker import export
+        from codetalker import files
 
-        export.save(self, path, **options)
+        files.save(self, path, **options)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Motion:
@@ -147,6 +147,6 @@ class Motion:
         Raises:
             MotionError: there is no such file, or it is no motion file.
         """
-        from codetalker.export.npz import read_npz
+        from codetalker.files.npz import read_npz
 
         return read_npz(path)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono, checked_rate
 from codetalker.bundle import Bundle, find_model, load_bundle, read_config
 from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
-from codetalker.export import FORMATS
+from codetalker.files import FORMATS
 from codetalker.motion import Motion, check_fps
 
 Progress = Callable[[float, float], None]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from codetalker.curves import frame_count, resample_curves
 from codetalker.disk import new_folder, replacing
 from codetalker.errors import MotionError, OutputError, did_you_mean
-from codetalker.export import Progress, check_options
-from codetalker.export.npz import motion_arrays
-from codetalker.mesh_file import Mesh, write_obj, write_ply
+from codetalker.files import Progress, check_options
+from codetalker.files.mesh import Mesh, write_obj, write_ply
+from codetalker.files.npz import motion_arrays
 from codetalker.motion import Motion, check_fps
 from codetalker.rig import Rig
 
@@ -208,7 +208,7 @@ def _write_npz(path: Path, motion: VertexMotion, progress: Progress | None) -> P
 
 
 def _write_glb(path: Path, motion: VertexMotion, progress: Progress | None) -> Path:
-    from codetalker.export.glb import write_glb
+    from codetalker.files.glb import write_glb
 
     shapes = motion.as_shapes()
     with replacing(path) as temporary:
@@ -219,7 +219,7 @@ def _write_glb(path: Path, motion: VertexMotion, progress: Progress | None) -> P
 def _write_mp4(
     path: Path, motion: VertexMotion, progress: Progress | None, *, size: int = 512
 ) -> Path:
-    from codetalker.export.mp4 import write_mp4
+    from codetalker.files.mp4 import write_mp4
 
     shapes = motion.as_shapes()
     with replacing(path) as temporary:

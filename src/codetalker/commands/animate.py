@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.errors import AudioError, OptionError, OutputError, did_you_mean
-from codetalker.export import Progress, check_output
+from codetalker.files import Progress, check_output
 from codetalker.motion import check_fps
 
 if TYPE_CHECKING:

@@ -34,9 +34,9 @@ def train(arguments: Sequence[str]) -> None:
 
         codec, talker = train_paper.stages(known.preset)
     else:
-        from codetalker.commands import train_bundled
+        from codetalker.commands import train_causal
 
-        codec, talker = train_bundled.stages()
+        codec, talker = train_causal.stages()
     stage = tyro.cli(
         codec | talker, args=arguments, prog="codetalker train", description=DESCRIPTION
     )

@@ -10,7 +10,7 @@ import tyro
 
 from codetalker.data.store import Store, open_store
 from codetalker.errors import ModelError, OptionError
-from codetalker.mesh_file import Mesh, read_mesh
+from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.paper.config import (
     PRESETS,
     CodecConfig,

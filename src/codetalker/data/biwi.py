@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from codetalker.audio import Waveform
 from codetalker.data.source import Source, SourceClip, find_regions, parse_name
 from codetalker.errors import DataError, RigError
-from codetalker.mesh_file import read_mesh
+from codetalker.files.mesh import read_mesh
 
 MAX_VERTICES = 10_000_000
 

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codetalker.model.attention import sinusoidal_encoding
-from codetalker.model.quantizer import Quantized, VectorQuantizer
+from codetalker.nn.attention import sinusoidal_encoding
+from codetalker.nn.modules import Modules
+from codetalker.nn.quantizer import Quantized, VectorQuantizer
 from codetalker.paper.config import CodecConfig
-from codetalker.paper.modules import Modules
 
 KERNEL = 5
 """Frames that the temporal convolutions span."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from codetalker import bundle
 from codetalker.disk import new_folder
 from codetalker.errors import ModelError, OptionError
-from codetalker.mesh_file import Mesh, read_mesh, write_ply
+from codetalker.files.mesh import Mesh, read_mesh, write_ply
 from codetalker.paper.config import PaperConfig, from_dict, to_dict
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import portable_name

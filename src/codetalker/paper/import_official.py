@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from codetalker.errors import ModelError, OptionError
-from codetalker.mesh_file import Mesh, read_mesh
+from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.paper.config import PRESETS, PaperConfig, preset
 from codetalker.paper.folder import write_model
 from codetalker.paper.model import PaperModel

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codetalker.errors import OptionError, did_you_mean
-from codetalker.model.attention import periodic_encoding
+from codetalker.nn.attention import periodic_encoding
 from codetalker.paper.cache import KeyValueCache
 from codetalker.paper.feedback import Feedback
 from codetalker.paper.model import PaperModel

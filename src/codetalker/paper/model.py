@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codetalker.model.quantizer import Quantized
+from codetalker.nn.quantizer import Quantized
 from codetalker.paper.codec import Codec, CodecOutput
 from codetalker.paper.config import PaperConfig
 from codetalker.paper.talker import Talker

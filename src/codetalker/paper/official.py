@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from codetalker.model.attention import periodic_encoding, sinusoidal_encoding
+from codetalker.nn.attention import periodic_encoding, sinusoidal_encoding
 from codetalker.paper.config import CodecConfig, PaperConfig, TalkerConfig
 
 CODEC_POSITIONS = 5000

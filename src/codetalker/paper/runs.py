@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from codetalker.mesh_file import Mesh
+from codetalker.files.mesh import Mesh
 from codetalker.paper.config import CodecConfig, PaperConfig
 from codetalker.paper.folder import CONFIG, read_model, write_model
 from codetalker.training.loop import BEST, load_checkpoint

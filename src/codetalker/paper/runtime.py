@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
-from codetalker.mesh_file import Mesh, read_mesh
+from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.motion import check_fps
 from codetalker.paper.config import PaperConfig
 from codetalker.paper.folder import read_model

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codetalker.model.attention import distance_bias, periodic_encoding
+from codetalker.nn.attention import distance_bias, periodic_encoding
+from codetalker.nn.modules import Modules
 from codetalker.paper.config import CodecConfig, SpeechConfig, TalkerConfig
-from codetalker.paper.modules import Modules
 from codetalker.paper.speech import SpeechEncoder, stretch
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from codetalker.data.store import Store, StoreClip
 from codetalker.errors import DataError
-from codetalker.model.quantizer import perplexity
+from codetalker.nn.quantizer import perplexity
 from codetalker.paper.codec import Codec
 from codetalker.paper.config import CodecConfig, PaperConfig
 from codetalker.paper.free_running import free_running_figures, free_running_warnings

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import tyro
 
+from codetalker.causal import train_codec as stage1
+from codetalker.causal import train_talker as stage2
+from codetalker.causal.codec import CodecConfig
+from codetalker.causal.talker import TalkerConfig
+from codetalker.causal.train import find_whisper, speaking_styles, train_bundled
+from codetalker.causal.train_codec import CodecRecipe, load_codec, train_codec
+from codetalker.causal.train_talker import TalkerRecipe
 from codetalker.data.corpus import read_corpus
 from codetalker.errors import OptionError
-from codetalker.model.codec import CodecConfig
-from codetalker.model.talker import TalkerConfig
 from codetalker.rig import bundled_head
-from codetalker.training import codec as stage1
-from codetalker.training import talker as stage2
-from codetalker.training.bundled import find_whisper, speaking_styles, train_bundled
-from codetalker.training.codec import CodecRecipe, load_codec, train_codec
 from codetalker.training.loop import Plan
-from codetalker.training.talker import TalkerRecipe
 
 Folder = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
 

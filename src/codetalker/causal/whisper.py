@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from codetalker.audio import SAMPLE_RATE
 from codetalker.errors import ModelError
-from codetalker.model.attention import sinusoidal_encoding
+from codetalker.nn.attention import sinusoidal_encoding
 from codetalker.windows import MEL_HOP, MEL_REACH
 
 FFT = 2 * MEL_REACH

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from codetalker.model.codec import Codec
-from codetalker.model.talker import Talker, TalkerState
+from codetalker.causal.codec import Codec
+from codetalker.causal.talker import Talker, TalkerState
 
 
 class State(NamedTuple):

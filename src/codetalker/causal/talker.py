@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codetalker.model.attention import distance_bias, periodic_encoding
+from codetalker.nn.attention import distance_bias, periodic_encoding
 from codetalker.windows import SpeechWindows
 
 

@@ -18,23 +18,23 @@ import torch
 from rich.progress import Progress, TaskID
 
 from codetalker.bundle import Bundle
-from codetalker.data.clip import Clip
-from codetalker.errors import DataError, MissingExtraError
-from codetalker.model.codec import TEMPERATURES, Codec
-from codetalker.model.export import Trained, export_bundle
-from codetalker.model.talker import TalkerConfig
-from codetalker.model.whisper import WhisperConfig, WhisperEncoder, load_whisper
-from codetalker.rig import bundled_head
-from codetalker.training.loop import Plan
-from codetalker.training.run_record import tensors_digest, values_digest
-from codetalker.training.streams import FeatureSet, extract, feature_set
-from codetalker.training.talker import (
+from codetalker.causal.codec import TEMPERATURES, Codec
+from codetalker.causal.features import FeatureSet, extract, feature_set
+from codetalker.causal.talker import TalkerConfig
+from codetalker.causal.to_onnx import Trained, export_bundle
+from codetalker.causal.train_talker import (
     TalkerData,
     TalkerRecipe,
     Validation,
     load_talker,
     train_talker,
 )
+from codetalker.causal.whisper import WhisperConfig, WhisperEncoder, load_whisper
+from codetalker.data.clip import Clip
+from codetalker.errors import DataError, MissingExtraError
+from codetalker.rig import bundled_head
+from codetalker.training.loop import Plan
+from codetalker.training.run_record import tensors_digest, values_digest
 from codetalker.windows import SpeechWindows
 
 RARE = 60

@@ -36,10 +36,10 @@ class Format:
 
 
 FORMATS = {
-    ".npz": Format("codetalker.export.npz:write_npz"),
-    ".csv": Format("codetalker.export.livelink:write_livelink"),
-    ".glb": Format("codetalker.export.glb:write_glb"),
-    ".mp4": Format("codetalker.export.mp4:write_mp4", slow=True),
+    ".npz": Format("codetalker.files.npz:write_npz"),
+    ".csv": Format("codetalker.files.livelink:write_livelink"),
+    ".glb": Format("codetalker.files.glb:write_glb"),
+    ".mp4": Format("codetalker.files.mp4:write_mp4", slow=True),
 }
 """What can be written, by suffix."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.export.gltf import Material, MorphAnimation, Part, write_gltf
+from codetalker.files.gltf import Material, MorphAnimation, Part, write_gltf
 from codetalker.motion import Motion
 from codetalker.normals import VertexNormals
 from codetalker.rig import Rig, bundled_head

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codetalker.model.quantizer import Quantized, VectorQuantizer
+from codetalker.nn.quantizer import Quantized, VectorQuantizer
 
 
 @dataclass(frozen=True)

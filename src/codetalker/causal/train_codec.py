@@ -15,15 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from codetalker.causal.augment import stretch
+from codetalker.causal.codec import UPPER, Codec, CodecConfig
+from codetalker.causal.features import at_rate
+from codetalker.causal.losses import GeometryLoss, GeometryWeights
 from codetalker.data.clip import Clip
-from codetalker.model.codec import UPPER, Codec, CodecConfig
-from codetalker.model.geometry import GeometryLoss, GeometryWeights
-from codetalker.model.quantizer import perplexity
+from codetalker.nn.quantizer import perplexity
 from codetalker.rig import Rig
-from codetalker.training.augment import stretch
 from codetalker.training.loop import Losses, Plan, fit
 from codetalker.training.run_record import run_record, values_digest
-from codetalker.training.streams import at_rate
 from codetalker.training.trained import part_of, read_trained, undescribed
 
 FPS = 25

@@ -21,16 +21,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from codetalker.causal.codec import MOUTH, TEMPERATURES, Codec
+from codetalker.causal.features import FeatureSet
+from codetalker.causal.generator import Generator, free_run
+from codetalker.causal.losses import ArticulationLoss, GeometryLoss, GeometryWeights
+from codetalker.causal.talker import Talker, TalkerConfig
 from codetalker.errors import DataError
 from codetalker.evaluation.metrics import RigMetrics
-from codetalker.model.codec import MOUTH, TEMPERATURES, Codec
-from codetalker.model.generator import Generator, free_run
-from codetalker.model.geometry import ArticulationLoss, GeometryLoss, GeometryWeights
-from codetalker.model.talker import Talker, TalkerConfig
 from codetalker.rig import Rig
 from codetalker.training.loop import Losses, Plan, fit
 from codetalker.training.run_record import run_record
-from codetalker.training.streams import FeatureSet
 from codetalker.training.trained import part_of, read_trained, undescribed
 from codetalker.windows import SpeechWindows
 

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE
+from codetalker.causal.augment import Augmentation, stretch
+from codetalker.causal.codec import MOUTH, UPPER
+from codetalker.causal.whisper import WhisperEncoder
 from codetalker.data.clip import Clip
 from codetalker.disk import new_folder
-from codetalker.model.codec import MOUTH, UPPER
-from codetalker.model.whisper import WhisperEncoder
 from codetalker.motion import Motion
-from codetalker.training.augment import Augmentation, stretch
 from codetalker.windows import SpeechWindows
 
 SETTLE = 6

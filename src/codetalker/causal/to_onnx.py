@@ -19,10 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from codetalker.bundle import FORMAT_VERSION, Bundle, write_bundle
-from codetalker.model.codec import Codec
-from codetalker.model.generator import Generator
-from codetalker.model.talker import SpeechAdapter, Talker
-from codetalker.model.whisper import WhisperEncoder
+from codetalker.causal.codec import Codec
+from codetalker.causal.generator import Generator
+from codetalker.causal.talker import SpeechAdapter, Talker
+from codetalker.causal.whisper import WhisperEncoder
 from codetalker.rig import Rig
 from codetalker.windows import SpeechWindows
 

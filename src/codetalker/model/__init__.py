@@ -1,1 +1,0 @@
-"""The trainable model in torch: speech encoder, quantizer, codec, talker (extra: train)."""
