@@ -27,7 +27,7 @@ from rich.table import Table
 
 import codetalker
 from codetalker.audio import SAMPLE_RATE
-from codetalker.talker import Talker
+from codetalker.causal.runtime import CausalTalker
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
 
@@ -80,7 +80,7 @@ def command(model: str | None, sound: Path, output: Path) -> None:
     subprocess.run([*line, *options], check=True, stdout=subprocess.DEVNULL)
 
 
-def parts(talker: Talker, sound: NDArray[np.float32], runs: int) -> tuple[float, float]:
+def parts(talker: CausalTalker, sound: NDArray[np.float32], runs: int) -> tuple[float, float]:
     """Processor seconds for all windows of the speech encoder, and for all frames."""
     cut = talker.bundle.windows.cut(sound)
     heard = np.concatenate([talker.hear(window) for window in cut])

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from codetalker.bundle import find_model
 from codetalker.errors import ModelError
+from codetalker.model_folder import find_model
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")

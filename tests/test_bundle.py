@@ -15,8 +15,9 @@ import onnx
 import pytest
 
 import codetalker
-from codetalker.bundle import FORMAT_VERSION, find_model, load_bundle, read_config, write_bundle
+from codetalker.causal.bundle import load_bundle, write_bundle
 from codetalker.errors import ModelError, OutputError
+from codetalker.model_folder import FORMAT_VERSION, find_model, read_config
 from tiny_model import PARTS, STYLES, WINDOWS, tiny_codec, tiny_talker
 
 FILES = ("config.json", "speech.onnx", "talker.onnx", "styles.npy", "codebook.npy")
@@ -197,7 +198,7 @@ def test_writing_fails_whole(tmp_path: Path, folder: Path, monkeypatch: pytest.M
     write = Path.write_bytes
 
     def full(path: Path, content: bytes) -> int:
-        if path.name == "codebook.npy":
+        if path.name == "talker.onnx":
             raise OSError(28, "No space left on device")
         return write(path, content)
 

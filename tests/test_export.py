@@ -11,11 +11,11 @@ import pytest
 import torch
 from onnx import numpy_helper
 
-from codetalker.bundle import Bundle
+from codetalker.causal.bundle import Bundle
 from codetalker.causal.generator import Generator, free_run
+from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.to_onnx import SpeechGraph, Trained, export_bundle, round_to_half
 from codetalker.rig import bundled_head
-from codetalker.talker import Talker
 from tiny_model import STYLES, WINDOWS, babble, tiny_codec, tiny_encoder, tiny_talker
 
 AGREE = 1e-4
@@ -40,7 +40,7 @@ def test_torch_and_onnx_runtime_agree_over_free_running_frames(
     exported: tuple[Bundle, Modules],
 ) -> None:
     bundle, (speech_graph, generator) = exported
-    cold = Talker(replace(bundle, temperature=np.zeros_like(bundle.temperature)))
+    cold = CausalTalker(replace(bundle, temperature=np.zeros_like(bundle.temperature)))
     sound = babble(2)
     codes: list[np.ndarray] = []
     ours = cold.animate(sound, rate=16000, style="bert", on_codes=codes.append)
@@ -60,7 +60,7 @@ def test_torch_and_onnx_runtime_agree_over_free_running_frames(
 def test_noise_and_state_mean_the_same_to_both(exported: tuple[Bundle, Modules]) -> None:
     """One warm frame from an arbitrary state, with the noise that the run time draws."""
     bundle, (_, generator) = exported
-    talker = Talker(bundle)
+    talker = CausalTalker(bundle)
     random = np.random.default_rng(0)
     state = talker.start(seed=4)
     state.cache = random.normal(size=state.cache.shape).astype(np.float32)

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 import codetalker
 from codetalker.audio import SAMPLE_RATE, Waveform
-from codetalker.bundle import load_bundle
+from codetalker.causal.bundle import load_bundle
 from codetalker.causal.codec import MOUTH, UPPER
+from codetalker.causal.runtime import CausalTalker
+from codetalker.causal.stream import Live
 from codetalker.errors import AudioError, OptionError, StyleError
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
-from codetalker.talker import Live, Talker
 from conftest import write_sound
 from tiny_model import babble
 
@@ -34,7 +35,7 @@ RESAMPLING = 0.009
 
 
 @pytest.fixture(scope="module")
-def talker(tiny_bundle: Path) -> Talker:
+def talker(tiny_bundle: Path) -> CausalTalker:
     return codetalker.load(tiny_bundle)
 
 
@@ -55,7 +56,7 @@ def fed(live: Live, sound: np.ndarray, sizes: list[int]) -> list[Motion]:
     sizes=st.lists(st.sampled_from([0, 1, 2, 7, 160, 1280, 5000, 20000]), max_size=30),
 )
 def test_any_chunking_gives_the_frames_of_one_call(
-    talker: Talker, rate: int, samples: int, sizes: list[int]
+    talker: CausalTalker, rate: int, samples: int, sizes: list[int]
 ) -> None:
     sound = babble(samples / rate, rate)
     whole = talker.animate(sound, rate=rate, seed=5)
@@ -65,7 +66,7 @@ def test_any_chunking_gives_the_frames_of_one_call(
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
-def test_frames_arrive_within_the_declared_latency(talker: Talker, rate: int) -> None:
+def test_frames_arrive_within_the_declared_latency(talker: CausalTalker, rate: int) -> None:
     latency = talker.latency + (RESAMPLING if rate != SAMPLE_RATE else 0)
     live, count = talker.stream(rate), 0
     sound = babble(2, rate)
@@ -77,7 +78,7 @@ def test_frames_arrive_within_the_declared_latency(talker: Talker, rate: int) ->
         assert count >= due
 
 
-def test_a_frame_depends_on_no_sound_beyond_the_latency(talker: Talker) -> None:
+def test_a_frame_depends_on_no_sound_beyond_the_latency(talker: CausalTalker) -> None:
     sound, cut = babble(2), 20000
     other = np.where(np.arange(len(sound)) < cut, sound, babble(2, seed=9))
     first, second = (talker.animate(s, rate=SAMPLE_RATE).weights for s in (sound, other))
@@ -88,7 +89,7 @@ def test_a_frame_depends_on_no_sound_beyond_the_latency(talker: Talker) -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])
-def test_a_saved_state_goes_on_as_if_nothing_had_happened(talker: Talker, copied) -> None:
+def test_a_saved_state_goes_on_as_if_nothing_had_happened(talker: CausalTalker, copied) -> None:
     sound = babble(2, 44100)
     live = talker.stream(44100, seed=2)
     live.feed(sound[:30000])
@@ -101,7 +102,7 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(talker: Talker, copied
     )
 
 
-def test_the_state_keeps_its_size_however_long_the_sound(talker: Talker) -> None:
+def test_the_state_keeps_its_size_however_long_the_sound(talker: CausalTalker) -> None:
     live, windows = talker.stream(), talker.bundle.windows
     start = {f.name: np.shape(getattr(live.state, f.name)) for f in fields(live.state)}
     frames = 0
@@ -113,7 +114,7 @@ def test_the_state_keeps_its_size_however_long_the_sound(talker: Talker) -> None
     assert frames + len(live.finish()) == 120 * talker.fps
 
 
-def test_seeds_give_the_same_again_and_change_only_what_is_sampled(talker: Talker) -> None:
+def test_seeds_give_the_same_again_and_change_only_what_is_sampled(talker: CausalTalker) -> None:
     """The first frame follows from the neutral face: there, only sampled codes may differ."""
     sound = babble(2)
     first, again, other = (talker.animate(sound, rate=SAMPLE_RATE, seed=s) for s in (3, 3, 4))
@@ -123,14 +124,14 @@ def test_seeds_give_the_same_again_and_change_only_what_is_sampled(talker: Talke
     assert not np.array_equal(first.weights[:, upper], other.weights[:, upper])
 
 
-def test_without_temperature_nothing_is_sampled(talker: Talker, tiny_bundle: Path) -> None:
+def test_without_temperature_nothing_is_sampled(talker: CausalTalker, tiny_bundle: Path) -> None:
     bundle = load_bundle(tiny_bundle)
-    cold = Talker(replace(bundle, temperature=np.zeros_like(bundle.temperature)))
+    cold = CausalTalker(replace(bundle, temperature=np.zeros_like(bundle.temperature)))
     first, other = (cold.animate(babble(1), rate=SAMPLE_RATE, seed=s).weights for s in (0, 1))
     np.testing.assert_array_equal(first, other)
 
 
-def test_noise_of_a_frame_depends_on_seed_and_frame_alone(talker: Talker) -> None:
+def test_noise_of_a_frame_depends_on_seed_and_frame_alone(talker: CausalTalker) -> None:
     """A stream that starts at frame 7 of another draws what that one draws: Gumbel of mean 0.577
     and variance pi^2 / 6, times the temperature."""
     state = talker.start(seed=11)
@@ -148,7 +149,7 @@ def test_noise_of_a_frame_depends_on_seed_and_frame_alone(talker: Talker) -> Non
     assert drawn.var() == pytest.approx(np.pi**2 / 6, rel=0.1)
 
 
-def test_strength_scales_the_articulation_and_nothing_else(talker: Talker) -> None:
+def test_strength_scales_the_articulation_and_nothing_else(talker: CausalTalker) -> None:
     sound, mouth, upper = babble(1), list(MOUTH.channels), list(UPPER.channels)
     by = {s: talker.animate(sound, rate=SAMPLE_RATE, strength=s).weights for s in (0, 0.5, 1, 2)}
     plain = talker.animate(sound, rate=SAMPLE_RATE).weights
@@ -160,7 +161,7 @@ def test_strength_scales_the_articulation_and_nothing_else(talker: Talker) -> No
         np.testing.assert_array_equal(weights[:, upper], plain[:, upper])
 
 
-def test_styles_differ_and_the_default_comes_first(talker: Talker) -> None:
+def test_styles_differ_and_the_default_comes_first(talker: CausalTalker) -> None:
     sound = babble(1)
     assert talker.styles == ("bert", "anna")
     bert, anna, default = (
@@ -173,19 +174,23 @@ def test_styles_differ_and_the_default_comes_first(talker: Talker) -> None:
 @pytest.mark.parametrize(
     ("style", "hint"), [("ana", "did you mean 'anna'"), ("zzz", "choose from bert, anna")]
 )
-def test_an_unknown_style_is_refused_with_a_hint(talker: Talker, style: str, hint: str) -> None:
+def test_an_unknown_style_is_refused_with_a_hint(
+    talker: CausalTalker, style: str, hint: str
+) -> None:
     with pytest.raises(StyleError, match=f"no style '{style}'; {hint}"):
         talker.animate(babble(0.1), rate=SAMPLE_RATE, style=style)
 
 
 @pytest.mark.parametrize("options", [{"strength": -1}, {"strength": np.nan}, {"seed": -1}])
-def test_options_out_of_range_are_refused(talker: Talker, options: dict) -> None:
+def test_options_out_of_range_are_refused(talker: CausalTalker, options: dict) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
         talker.stream(**options)
 
 
 @pytest.mark.parametrize("rate", [0, -5, 10, 44100.5, 3_000_000, np.nan, np.inf])
-def test_a_stream_refuses_the_rates_that_a_waveform_refuses(talker: Talker, rate: float) -> None:
+def test_a_stream_refuses_the_rates_that_a_waveform_refuses(
+    talker: CausalTalker, rate: float
+) -> None:
     for take in (talker.stream, lambda rate: Waveform.of(babble(0.1), rate)):
         with pytest.raises(AudioError, match=f"sample rate {rate} is no whole number of Hz"):
             take(rate)
@@ -193,23 +198,23 @@ def test_a_stream_refuses_the_rates_that_a_waveform_refuses(talker: Talker, rate
 
 
 @pytest.mark.parametrize("count", [1, 3, 639, 640, 641])
-def test_the_shortest_sounds_have_frames(talker: Talker, count: int) -> None:
+def test_the_shortest_sounds_have_frames(talker: CausalTalker, count: int) -> None:
     motion = talker.animate(np.full(count, 0.1, np.float32), rate=SAMPLE_RATE)
     assert len(motion) == ceil(count / 640)
 
 
-def test_a_stream_without_sound_has_no_frames(talker: Talker) -> None:
+def test_a_stream_without_sound_has_no_frames(talker: CausalTalker) -> None:
     live = talker.stream(48000)
     assert len(live.feed([])) == len(live.finish()) == 0
 
 
-def test_silence_has_a_face(talker: Talker) -> None:
+def test_silence_has_a_face(talker: CausalTalker) -> None:
     weights = talker.animate(np.zeros(SAMPLE_RATE, np.int16), rate=SAMPLE_RATE).weights
     assert weights.shape == (25, 52)
     assert 0 <= weights.min() <= weights.max() <= 1
 
 
-def test_a_bad_chunk_is_refused_and_the_stream_goes_on(talker: Talker) -> None:
+def test_a_bad_chunk_is_refused_and_the_stream_goes_on(talker: CausalTalker) -> None:
     sound = babble(1)
     live = talker.stream()
     parts = [live.feed(sound[:5000])]
@@ -221,7 +226,7 @@ def test_a_bad_chunk_is_refused_and_the_stream_goes_on(talker: Talker) -> None:
     np.testing.assert_allclose(joined(parts), whole.weights, atol=SAME)
 
 
-def test_a_finished_stream_takes_no_more(talker: Talker) -> None:
+def test_a_finished_stream_takes_no_more(talker: CausalTalker) -> None:
     with talker.stream() as live:
         live.finish()
     for call in (lambda: live.feed([0.0]), live.finish):
@@ -229,7 +234,9 @@ def test_a_finished_stream_takes_no_more(talker: Talker) -> None:
             call()
 
 
-def test_a_block_that_ends_without_finish_says_that_frames_are_missing(talker: Talker) -> None:
+def test_a_block_that_ends_without_finish_says_that_frames_are_missing(
+    talker: CausalTalker,
+) -> None:
     with pytest.raises(AudioError, match="call finish"), talker.stream() as live:
         given = len(live.feed(babble(1)))
     assert given < 25
@@ -245,7 +252,7 @@ def test_a_block_that_ends_without_finish_says_that_frames_are_missing(talker: T
         raise KeyboardInterrupt
 
 
-def test_a_path_an_array_and_a_waveform_give_the_same(talker: Talker, tmp_path: Path) -> None:
+def test_a_path_an_array_and_a_waveform_give_the_same(talker: CausalTalker, tmp_path: Path) -> None:
     sound = (babble(1, 22050) * 32767).astype(np.int16)
     stereo = np.stack([sound, sound], 1)
     path = write_sound(tmp_path / "sound.wav", stereo, rate=22050, layout="stereo")
@@ -260,14 +267,14 @@ def test_a_path_an_array_and_a_waveform_give_the_same(talker: Talker, tmp_path: 
         np.testing.assert_array_equal(motion.weights, by_path.weights)
 
 
-def test_samples_need_a_rate_and_a_waveform_needs_samples(talker: Talker) -> None:
+def test_samples_need_a_rate_and_a_waveform_needs_samples(talker: CausalTalker) -> None:
     with pytest.raises(AudioError, match="rate="):
         talker.animate(babble(0.1))
     with pytest.raises(AudioError, match="at least one"):
         talker.animate(Waveform(np.zeros(0, np.float32)))
 
 
-def test_another_frame_rate_is_the_motion_resampled(talker: Talker) -> None:
+def test_another_frame_rate_is_the_motion_resampled(talker: CausalTalker) -> None:
     sound = babble(1)
     motion = talker.animate(sound, rate=SAMPLE_RATE, fps=60)
     assert (len(motion), motion.fps) == (60, 60)
@@ -277,7 +284,7 @@ def test_another_frame_rate_is_the_motion_resampled(talker: Talker) -> None:
         talker.animate(sound, rate=SAMPLE_RATE, fps=0)
 
 
-def test_progress_ends_with_the_whole_duration(talker: Talker) -> None:
+def test_progress_ends_with_the_whole_duration(talker: CausalTalker) -> None:
     seen: list[tuple[float, float]] = []
     talker.animate(babble(9), rate=SAMPLE_RATE, progress=lambda *at: seen.append(at))
     assert [total for _, total in seen] == [9.0] * len(seen)
@@ -286,7 +293,7 @@ def test_progress_ends_with_the_whole_duration(talker: Talker) -> None:
     assert sorted(seen) == seen
 
 
-def test_codes_come_with_their_frames(talker: Talker) -> None:
+def test_codes_come_with_their_frames(talker: CausalTalker) -> None:
     codes: list[np.ndarray] = []
     motion = talker.animate(babble(9), rate=SAMPLE_RATE, on_codes=codes.append)
     assert np.concatenate(codes).shape == (len(motion), 3)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from codetalker.bundle import Bundle
+from codetalker.causal.bundle import Bundle
 from codetalker.causal.codec import MOUTH, UPPER, Codec, CodecConfig, Part
 from codetalker.causal.talker import Talker, TalkerConfig
 from codetalker.causal.to_onnx import Trained, export_bundle

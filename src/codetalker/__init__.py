@@ -10,29 +10,40 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codetalker.animation import Animation
     from codetalker.audio import Waveform
+    from codetalker.causal.stream import Live, StreamState
     from codetalker.errors import CodeTalkerError
     from codetalker.motion import Motion
     from codetalker.rig import Rig, bundled_head
-    from codetalker.talker import Live, Talker, load
+    from codetalker.talker import StreamingTalker, Talker, load
+    from codetalker.vertex_motion import VertexMotion
 
 __all__ = [
+    "Animation",
     "CodeTalkerError",
     "Live",
     "Motion",
     "Rig",
+    "StreamState",
+    "StreamingTalker",
     "Talker",
+    "VertexMotion",
     "Waveform",
     "bundled_head",
     "load",
 ]
 
 _HOMES = {
+    "Animation": "animation",
     "CodeTalkerError": "errors",
-    "Live": "talker",
+    "Live": "causal.stream",
     "Motion": "motion",
     "Rig": "rig",
+    "StreamState": "causal.stream",
+    "StreamingTalker": "talker",
     "Talker": "talker",
+    "VertexMotion": "vertex_motion",
     "Waveform": "audio",
     "bundled_head": "rig",
     "load": "talker",

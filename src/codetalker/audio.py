@@ -96,6 +96,27 @@ class Waveform:
         return Waveform(resample(self.samples, self.rate, rate), rate)
 
 
+def as_waveform(
+    audio: str | os.PathLike[str] | Waveform | ArrayLike, rate: float | None = None
+) -> Waveform:
+    """Sound in any form, at 16 kHz: a path, a `Waveform`, or samples at `rate` Hz.
+
+    Raises:
+        AudioError: it cannot be read, holds nothing, or is an array without a rate.
+    """
+    if isinstance(audio, str | os.PathLike):
+        return Waveform.load(audio)
+    if isinstance(audio, Waveform):
+        waveform = audio.resampled(SAMPLE_RATE)
+    elif rate is None:
+        raise AudioError("samples come without a rate; pass rate=, in Hz")
+    else:
+        waveform = Waveform.of(audio, rate)
+    if not len(waveform.samples):
+        raise AudioError("the waveform holds no samples; pass at least one")
+    return waveform
+
+
 def as_mono(samples: ArrayLike) -> NDArray[np.float32]:
     """(N,) or (N, channels) samples of any type -> (N,) float32, full scale -1..1; N may be 0.
 

@@ -6,9 +6,11 @@ In the flow speech -> features -> codes -> **motion** -> mesh -> file. Frame 0 i
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,9 @@ from codetalker.curves import frame_count, resample_curves
 from codetalker.errors import MotionError, OptionError, RigError
 
 if TYPE_CHECKING:
+    from codetalker.animation import Animation
     from codetalker.audio import Waveform
+    from codetalker.progress import Progress
     from codetalker.rig import Rig
 
 MAX_FPS = 240.0
@@ -42,6 +46,7 @@ class Motion:
         names: K blendshape names, Apple's ARKit names in Apple's order for the bundled models.
         fps: frames per second.
         audio: the speech that the motion belongs to, for formats that carry sound; or None.
+        codes: (T, H) int64 rows of the model's codebook that the frames were decoded from; or None.
 
     Raises:
         MotionError: shapes, names and rate do not belong together, or a weight is not finite.
@@ -51,6 +56,9 @@ class Motion:
     names: tuple[str, ...]
     fps: float
     audio: Waveform | None = None
+    codes: NDArray[np.int64] | None = None
+
+    FORMS: ClassVar = ("weights", "animation", "meshes")
 
     def __post_init__(self) -> None:
         names = tuple(str(name) for name in self.names)
@@ -74,6 +82,22 @@ class Motion:
         """Frames."""
         return len(self.weights)
 
+    def __getitem__(self, frames: slice) -> Motion:
+        """Some of the frames, without the sound."""
+        codes = None if self.codes is None else self.codes[frames]
+        return Motion(self.weights[frames], self.names, self.fps, codes=codes)
+
+    @staticmethod
+    def joined(parts: Sequence[Motion]) -> Motion:
+        """Motions of the same names and rate, one after another, without their sound."""
+        codes = [part.codes for part in parts if part.codes is not None]
+        return Motion(
+            np.concatenate([part.weights for part in parts]),
+            parts[0].names,
+            parts[0].fps,
+            codes=np.concatenate(codes) if len(codes) == len(parts) else None,
+        )
+
     @property
     def duration(self) -> float:
         """Seconds that the frames cover, T / fps."""
@@ -90,14 +114,13 @@ class Motion:
                 picked[:, i] = self.weights[:, column[name]]
         return picked
 
-    def vertices(self, rig: Rig | None = None) -> NDArray[np.float32]:
-        """Pose a rig, the bundled head for None: (T, V, 3) float32 metres.
-
-        That is 62 kB per frame of the bundled head: take long motions in slices.
+    def on(self, rig: Rig | None = None) -> Animation:
+        """The motion on a rig, the bundled head for None.
 
         Raises:
             RigError: the motion and the rig have no blendshape name in common.
         """
+        from codetalker.animation import Animation
         from codetalker.rig import bundled_head
 
         rig = rig or bundled_head()
@@ -106,7 +129,11 @@ class Motion:
                 f"rig {rig.name!r} has no blendshape called {' or '.join(self.names[:2])} or any "
                 "other name of the motion; use a rig with ARKit names"
             )
-        return rig.vertices(self.weights_for(rig.blendshape_names))
+        return Animation(rig, self.weights_for(rig.blendshape_names), self.fps, self.audio)
+
+    def form(self, name: str) -> Motion | Animation:
+        """One of `FORMS`, for the formats of `codetalker.files`."""
+        return self if name == "weights" else self.on()
 
     def resample(self, fps: float) -> Motion:
         """The same motion at another rate: low-passed when slower, smooth in between when faster.
@@ -123,14 +150,22 @@ class Motion:
         if self.audio and frame_count(self.audio.duration, self.fps) == len(self):
             duration = self.audio.duration  # the last frame may reach beyond the sound
         count = frame_count(duration, fps)
-        return replace(self, weights=resample_curves(self.weights, self.fps, fps, count), fps=fps)
+        weights = resample_curves(self.weights, self.fps, fps, count)
+        return replace(self, weights=weights, fps=fps, codes=None)
 
-    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write a file in the format of the suffix (`codetalker.files.FORMATS`).
+    def save(
+        self, path: str | os.PathLike[str], /, progress: Progress | None = None, **options: Any
+    ) -> Path:
+        """Write a file in the format of the suffix, on the bundled head where it shows a face.
 
         Args:
-            path: the file; it appears complete or not at all.
+            path: the file; it appears complete or not at all. `.obj` and `.ply` give a mesh for
+                every frame, in a new folder named as the path without its suffix.
+            progress: called now and then by formats that take long.
             options: passed on to the writer of that format.
+
+        Returns:
+            What was written.
 
         Raises:
             OutputError: the suffix is unknown, or the file cannot be written there.
@@ -138,7 +173,7 @@ class Motion:
         """
         from codetalker import files
 
-        files.save(self, path, **options)
+        return files.save(self, path, progress, **options)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Motion:
@@ -147,6 +182,7 @@ class Motion:
         Raises:
             MotionError: there is no such file, or it is no motion file.
         """
-        from codetalker.files.npz import read_npz
+        from codetalker.files.npz import WEIGHTS, opened
 
-        return read_npz(path)
+        with opened(path, WEIGHTS) as arrays:
+            return Motion(arrays["weights"], tuple(arrays["names"]), float(arrays["fps"]))

@@ -9,9 +9,11 @@ the same bits. Flat to 0.89 of the lower Nyquist frequency, 90 dB down from 1.01
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil, gcd
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,28 @@ class StreamResampler:
             half = _half_width(self.rate, self.out_rate)
             self._origin = -half
             self._pending = np.zeros(half, np.float32)
+
+    @classmethod
+    def restored(cls, values: Mapping[str, Any]) -> StreamResampler:
+        """A stream that goes on where another was when it gave its `values`.
+
+        Raises:
+            KeyError, ValueError: these are no values of a stream.
+        """
+        stream = cls(values["rate"], values["out_rate"])
+        if values.keys() != vars(stream).keys():
+            raise ValueError("a resampler has other values")
+        vars(stream).update(values)
+        return stream
+
+    def values(self) -> dict[str, Any]:
+        """The whole state: numbers and one array, by name."""
+        return dict(vars(self))
+
+    @property
+    def received(self) -> int:
+        """Samples fed so far."""
+        return self._received
 
     def feed(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         """Take (N,) samples at `rate`; return those at `out_rate` that they complete, (M,)."""

@@ -1,111 +1,68 @@
-"""The run time: speech -> features -> codes -> motion, on numpy and ONNX Runtime.
+"""The door: what every model can do, and how one is opened.
 
-`Live` is the one path: it takes sound as it comes and gives each motion frame as soon as its
-look-ahead has been heard. `Talker.animate` feeds it a whole recording.
+In the flow **speech -> features -> codes -> motion**. A family of models stands in a room of its
+own; who uses a model needs to know this page alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from math import isfinite
-from os import PathLike, cpu_count
+from importlib import import_module
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
-import numpy as np
-import onnxruntime
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono, checked_rate
-from codetalker.bundle import Bundle, find_model, load_bundle, read_config
-from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
-from codetalker.files import FORMATS
-from codetalker.motion import Motion, check_fps
+from codetalker.errors import ModelError
+from codetalker.model_folder import find_model, read_config
 
-Progress = Callable[[float, float], None]
-"""Gets the seconds of audio done and the seconds in all."""
+if TYPE_CHECKING:
+    from codetalker.audio import Waveform
+    from codetalker.causal.runtime import CausalTalker
+    from codetalker.causal.stream import Live, StreamState
+    from codetalker.motion import Motion
+    from codetalker.progress import Progress
+    from codetalker.vertex_motion import VertexMotion
 
-FEED_SECONDS = 4.0
-"""How much of a recording `animate` feeds at once, for the progress bar's sake."""
-
-THREADS = min(4, cpu_count() or 1)
-"""Windows that are heard at once; the frames, one after another, keep up with no more."""
-
-
-def load(model: str | PathLike[str] | None = None) -> Any:
-    """A talker: the bundled one for None, or that of a model folder or of a bundled name.
-
-    Raises:
-        ModelError: there is no such model, or it is damaged.
-    """
-    folder = find_model(None if model is None else Path(model))
-    family = read_config(folder).get("family")
-    if family == "default":
-        return Talker(load_bundle(folder))
-    if family == "paper":
-        from codetalker.paper.runtime import load_paper_talker
-
-        return load_paper_talker(folder)
-    raise ModelError(f"{folder / 'config.json'} names the unknown family {family!r}")
+FAMILIES = {
+    "default": "codetalker.causal.runtime:CausalTalker",
+    "paper": "codetalker.paper.runtime:PaperTalker",
+}
+"""Who loads a model, by the `family` that its config.json names."""
 
 
-@dataclass
-class TalkerState:
-    """All that one moment of a stream leaves to the next; plain data, so it can be saved.
-
-    Attributes:
-        cache, context, motion, position: the state of `talker.onnx`; see `codetalker.bundle`.
-        pending: (N,) float32, the samples from the start of the next window on.
-        received: samples at 16 kHz so far.
-        seed: of the noise that samples codes; frame i's noise depends on (seed, i) alone.
-    """
-
-    cache: NDArray[np.float32]
-    context: NDArray[np.float32]
-    motion: NDArray[np.float32]
-    position: NDArray[np.int64]
-    pending: NDArray[np.float32]
-    received: int
-    seed: int
-
-
-class Talker:
-    """A loaded model of the `default` family."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
-        width = next(iter(bundle.styles.values())).shape
-        noise = (len(bundle.temperature), len(bundle.codebook))
-        inputs = bundle.state | {"speech": (1, *width), "style": (1, *width), "noise": (1, *noise)}
-        self._speech = _session(
-            bundle.speech, "speech.onnx", {"samples": (1, bundle.windows.samples)}
-        )
-        self._frame = _session(bundle.talker, "talker.onnx", inputs)
+class Talker(Protocol):
+    """A loaded model."""
 
     @property
     def styles(self) -> tuple[str, ...]:
         """Names of the speaking styles, the default one first."""
-        return tuple(self.bundle.styles)
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of its motion."""
+        ...
+
+    @property
+    def motion_type(self) -> type[Motion] | type[VertexMotion]:
+        """What it makes: blendshape weights, or vertices."""
+        ...
 
     @property
     def formats(self) -> tuple[str, ...]:
         """Suffixes of the files that its motion can be written to."""
-        return tuple(FORMATS)
+        ...
 
     @property
-    def fps(self) -> int:
-        """Motion frames per second of the model."""
-        return self.bundle.windows.fps
+    def options(self) -> tuple[str, ...]:
+        """What `animate` takes beyond the arguments below."""
+        ...
 
     @property
-    def latency(self) -> float:
-        """Seconds of audio after the start of a frame until a live stream can give it, at most.
-
-        That is at 16 kHz. Resampling adds 6 ms from higher rates and 9 ms from 8 kHz.
-        """
-        return self.bundle.windows.latency
+    def facts(self) -> dict[str, str]:
+        """What `codetalker info` tells of it: heading -> text."""
+        ...
 
     def animate(
         self,
@@ -117,259 +74,59 @@ class Talker:
         fps: float | None = None,
         seed: int = 0,
         progress: Progress | None = None,
-        on_codes: Callable[[NDArray[np.int64]], None] | None = None,
-    ) -> Motion:
-        """Turn a recording into motion.
+        **options: Any,
+    ) -> Any:
+        """Turn a recording into motion, of `motion_type`.
 
         Args:
             audio: a path, a `Waveform`, or (N,) or (N, channels) samples at `rate` Hz.
             style: one of `styles`.
-            strength: scale of the articulation; 1 is as trained.
+            strength: scale of the articulation, 0 to 3; 1 is as trained.
             fps: frames per second of the result; the model's own by default.
             seed: of what speech does not determine, such as blinks.
             progress: called with the seconds done and in all.
-            on_codes: called with the (n, H) codes of each piece, for statistics.
+            options: those that `options` names.
 
         Raises:
             AudioError, StyleError, OptionError: what is wrong with the input, and the remedy.
         """
-        waveform = as_waveform(audio, rate)
-        if fps is not None:
-            check_fps(fps)
-        live = self.stream(style=style, strength=strength, seed=seed)
-        parts = []
-        for piece in [*_pieces(waveform.samples), None]:
-            parts.append(live.finish() if piece is None else live.feed(piece))
-            if on_codes:
-                on_codes(live.codes)
-            if progress:
-                done = waveform.duration if piece is None else live.state.received / SAMPLE_RATE
-                progress(done, waveform.duration)
-        weights = np.concatenate([part.weights for part in parts])
-        motion = Motion(weights, self.bundle.blendshapes, self.fps, waveform)
-        return motion if fps is None else motion.resample(fps)
+        ...
+
+
+@runtime_checkable
+class StreamingTalker(Talker, Protocol):
+    """A model that can also follow a voice while it speaks."""
+
+    @property
+    def latency(self) -> float:
+        """Seconds of audio after the start of a frame until a stream can give it, at most."""
+        ...
 
     def stream(
-        self,
-        rate: float = SAMPLE_RATE,
-        *,
-        style: str | None = None,
-        strength: float = 1.0,
-        seed: int = 0,
+        self, rate: int = ..., *, style: str | None = None, strength: float = 1.0, seed: int = 0
     ) -> Live:
-        """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`.
+        """Start a live stream of sound at `rate` Hz."""
+        ...
 
-        Raises:
-            AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
-            StyleError, OptionError: as `animate`.
-        """
-        resampler = StreamResampler(checked_rate(rate))
-        if not (isfinite(strength) and 0 <= strength <= 3):
-            raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
-        if not 0 <= seed < 1 << 63:
-            raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
-        return Live(self, self._style(style), strength, self.start(seed), resampler)
-
-    def start(self, seed: int = 0) -> TalkerState:
-        """The state before the first sample: silence, and a neutral face."""
-        shapes = self.bundle.state
-        return TalkerState(
-            cache=np.zeros(shapes["cache"], np.float32),
-            context=np.zeros(shapes["context"], np.float32),
-            motion=np.zeros(shapes["motion"], np.float32),
-            position=np.zeros(shapes["position"], np.int64),
-            pending=np.zeros(self.bundle.windows.lead, np.float32),
-            received=0,
-            seed=seed,
-        )
-
-    def hear(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(samples,) window -> (frames_per_hop, width): what the talker hears in each frame."""
-        return _run(self._speech, {"samples": window[None]})[0]
-
-    def frame(
-        self, speech: NDArray[np.float32], style: NDArray[np.float32], state: TalkerState
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """One frame: its (K,) weights and (H,) codes; the state moves on."""
-        motion, codes, state.cache, state.context = _run(
-            self._frame,
-            {
-                "speech": speech[None],
-                "style": style[None],
-                "noise": self._noise(state),
-                "cache": state.cache,
-                "context": state.context,
-                "motion": state.motion,
-                "position": state.position,
-            },
-        )
-        state.motion = motion
-        state.position = state.position + 1
-        return motion[0], codes[0]
-
-    def _noise(self, state: TalkerState) -> NDArray[np.float32]:
-        """(1, H, codes) Gumbel noise of this frame, scaled by the temperatures."""
-        temperature = self.bundle.temperature
-        frame = np.array([0, 0, 0, state.position[0]], np.uint64)
-        random = np.random.Generator(np.random.Philox(key=state.seed, counter=frame))
-        noise = np.zeros((1, len(temperature), len(self.bundle.codebook)), np.float32)
-        drawn = temperature > 0
-        noise[0, drawn] = random.gumbel(size=noise[0, drawn].shape) * temperature[drawn, None]
-        return noise
-
-    def _style(self, name: str | None) -> NDArray[np.float32]:
-        styles = self.bundle.styles
-        if name is None:
-            name = self.styles[0]
-        if name not in styles:
-            raise StyleError(f"there is no style {name!r}; {did_you_mean(name, styles)}")
-        return styles[name]
+    def resume(self, state: StreamState | bytes) -> Live:
+        """Go on with a stream from a state of it, or from the bytes that one was saved as."""
+        ...
 
 
-@dataclass
-class Live:
-    """A stream: sound in, in chunks of any size; motion out, as soon as it can be known.
-
-    Call `finish` at the end of the sound: the frames that still waited for their look-ahead, about
-    a fifth of a second, come from it and from nothing else. As a context manager the stream takes
-    no more after the block, and a block that ends without `finish` is an error, not frames that go
-    missing unseen; where an exception leaves the block, that exception it is. To stop early, call
-    `finish` and drop what it returns.
-
-    Attributes:
-        talker, style, strength, resampler: what the stream was started with.
-        state: what it goes on from.
-        codes: (n, H), those of the n frames that `feed` or `finish` returned last.
-    """
-
-    talker: Talker
-    style: NDArray[np.float32]
-    strength: float
-    state: TalkerState
-    resampler: StreamResampler
-    codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    _fed: bool = False
-    _finished: bool = False
-
-    def __enter__(self) -> Live:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """End the stream.
-
-        Raises:
-            AudioError: sound was fed, and the block ended, without an exception, before `finish`.
-        """
-        cut = self._fed and not self._finished
-        self._finished = True
-        if cut and kind is None:
-            raise AudioError(
-                "the stream ended without its last frames; call finish() at the end of the sound, "
-                "inside the with block"
-            )
-
-    def feed(self, chunk: ArrayLike) -> Motion:
-        """Take the next (N,) or (N, channels) samples; return the frames they complete, 0 or more.
-
-        Raises:
-            AudioError: the stream is finished, or the samples are not finite numbers.
-        """
-        if self._finished:
-            raise AudioError("the stream is finished; start another one")
-        samples = as_mono(chunk)
-        self._fed |= len(samples) > 0
-        return self._advance(self.resampler.feed(samples))
-
-    def finish(self) -> Motion:
-        """End the sound; return the frames that are left. T = ceil(seconds * fps) in all."""
-        if self._finished:
-            raise AudioError("the stream is finished; start another one")
-        self._finished = True
-        windows, state = self.talker.bundle.windows, self.state
-        tail = self._advance(self.resampler.finish())
-        codes = self.codes
-        left = -(-state.received * windows.fps // SAMPLE_RATE) - int(state.position[0])
-        hops = -(-left // windows.frames_per_hop)
-        silence = (hops - 1) * windows.hop_samples + windows.samples - len(state.pending)
-        rest = self._advance(np.zeros(max(silence, 0), np.float32)).weights[: max(left, 0)]
-        self.codes = np.concatenate([codes, self.codes[: len(rest)]])
-        return replace(tail, weights=np.concatenate([tail.weights, rest]))
-
-    def _advance(self, samples: NDArray[np.float32]) -> Motion:
-        """Run every window that the samples complete."""
-        state = self.state
-        state.received += len(samples)
-        state.pending = np.concatenate([state.pending, samples])
-        bundle = self.talker.bundle
-        frames = [self.talker.frame(heard, self.style, state) for heard in self._heard()]
-        weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
-        self.codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
-        if self.strength != 1.0:
-            weights[:, bundle.articulation] *= self.strength
-            weights = weights.clip(0, 1)
-        return Motion(weights, bundle.blendshapes, self.talker.fps)
-
-    def _heard(self) -> Iterator[NDArray[np.float32]]:
-        """What the talker hears in each frame of the complete windows; windows are heard one by
-        one, so that a window's result does not depend on how many came together."""
-        windows, pending = self.talker.bundle.windows, self.state.pending
-        count = max(0, (len(pending) - windows.samples) // windows.hop_samples + 1)
-        starts = range(0, count * windows.hop_samples, windows.hop_samples)
-        cuts = [pending[start : start + windows.samples] for start in starts]
-        self.state.pending = pending[count * windows.hop_samples :].copy()
-        if count < 2:
-            for cut in cuts:
-                yield from self.talker.hear(cut)
-            return
-        with ThreadPoolExecutor(min(THREADS, count)) as pool:
-            for frames in pool.map(self.talker.hear, cuts):
-                yield from frames
-
-
-def _session(
-    graph: bytes, name: str, inputs: dict[str, tuple[int, ...]]
-) -> onnxruntime.InferenceSession:
-    """A graph ready to run, once its inputs are seen to have the shapes that the bundle gives."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # windows run beside each other instead
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises many kinds for a graph it cannot run
-        raise ModelError(f"{name} cannot be run ({error}); export the model again") from None
-    takes = {value.name: tuple(value.shape) for value in session.get_inputs()}
-    if takes != inputs:
-        raise ModelError(f"{name} takes {takes}, not {inputs}; export the model again")
-    return session
-
-
-def _run(
-    session: onnxruntime.InferenceSession, inputs: dict[str, NDArray[Any]]
-) -> list[NDArray[Any]]:
-    return session.run(None, inputs)  # type: ignore[return-value]  # these graphs give tensors only
-
-
-def _pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """A recording in pieces of a few seconds."""
-    step = int(FEED_SECONDS * SAMPLE_RATE)
-    return (samples[start : start + step] for start in range(0, len(samples), step))
-
-
-def as_waveform(audio: str | PathLike[str] | Waveform | ArrayLike, rate: float | None) -> Waveform:
-    """Sound in any form that `animate` takes, at 16 kHz.
+@overload
+def load(model: None = None) -> CausalTalker: ...
+@overload
+def load(model: str | PathLike[str]) -> Talker: ...
+def load(model: str | PathLike[str] | None = None) -> Talker:
+    """A talker: the bundled one for None, or that of a model folder or of a bundled name.
 
     Raises:
-        AudioError: it cannot be read, holds nothing, or is an array without a rate.
+        ModelError: there is no such model, or it is damaged.
+        MissingExtraError: what its family needs is not installed.
     """
-    if isinstance(audio, str | PathLike):
-        return Waveform.load(audio)
-    if isinstance(audio, Waveform):
-        waveform = audio.resampled(SAMPLE_RATE)
-    elif rate is None:
-        raise AudioError("samples come without a rate; pass rate=, in Hz")
-    else:
-        waveform = Waveform.of(audio, rate)
-    if not len(waveform.samples):
-        raise AudioError("the waveform holds no samples; pass at least one")
-    return waveform
+    folder = find_model(None if model is None else Path(model))
+    family = read_config(folder).get("family")
+    if not isinstance(family, str) or family not in FAMILIES:
+        raise ModelError(f"{folder / 'config.json'} names the unknown family {family!r}")
+    module, name = FAMILIES[family].split(":")
+    return getattr(import_module(module), name).load(folder)

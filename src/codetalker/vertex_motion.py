@@ -6,28 +6,26 @@ In the flow speech -> features -> codes -> **motion -> mesh -> file**. Frame 0 i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker import files
+from codetalker.animation import Animation
 from codetalker.curves import frame_count, resample_curves
-from codetalker.disk import new_folder, replacing
-from codetalker.errors import MotionError, OutputError, did_you_mean
-from codetalker.files import Progress, check_options
-from codetalker.files.mesh import Mesh, write_obj, write_ply
-from codetalker.files.npz import motion_arrays
-from codetalker.motion import Motion, check_fps
+from codetalker.errors import MotionError
+from codetalker.files.mesh import Mesh
+from codetalker.files.npz import VERTICES, opened
+from codetalker.motion import check_fps
 from codetalker.rig import Rig
 
 if TYPE_CHECKING:
     from codetalker.audio import Waveform
+    from codetalker.progress import Progress
 
-FORMAT_VERSION = 1
-_MAX_BYTES = 64 << 30  # of unpacked arrays: five hours of the largest published face
 SHAPES = 128
 """Shapes at most into which `as_shapes` takes a motion apart."""
 TOLERANCE = 5e-4
@@ -45,6 +43,7 @@ class VertexMotion:
         triangles: (F, 3) int32, or None where only the vertices are known.
         fps: frames per second.
         audio: the speech that the motion belongs to, for formats that carry sound; or None.
+        codes: (T, H) int64 rows of the model's codebook that the frames were decoded from; or None.
 
     Raises:
         MotionError: shapes and rate do not belong together, or a vertex is not finite.
@@ -55,6 +54,9 @@ class VertexMotion:
     fps: float
     triangles: NDArray[np.int32] | None = None
     audio: Waveform | None = None
+    codes: NDArray[np.int64] | None = None
+
+    FORMS: ClassVar = ("vertices", "animation", "meshes")
 
     def __post_init__(self) -> None:
         vertices, template = self.vertices, self.template
@@ -88,9 +90,9 @@ class VertexMotion:
             return replace(self, fps=fps)
         count = frame_count(self.duration, fps)
         curves = resample_curves(self.vertices.reshape(len(self), -1), self.fps, fps, count)
-        return replace(self, vertices=curves.reshape(count, -1, 3), fps=fps)
+        return replace(self, vertices=curves.reshape(count, -1, 3), fps=fps, codes=None)
 
-    def as_shapes(self, limit: int = SHAPES, tolerance: float = TOLERANCE) -> Shapes:
+    def as_shapes(self, limit: int = SHAPES, tolerance: float = TOLERANCE) -> Animation:
         """Take the motion apart into principal shapes with weights over time.
 
         As many shapes as keep every vertex of every frame within `tolerance` of the face's size
@@ -113,41 +115,40 @@ class VertexMotion:
             error = _largest_distance(rest)
         reach = np.abs(weights[:, :count]).max(axis=0, initial=0)
         reach[reach == 0] = 1
-        names = tuple(f"shape_{i + 1:03d}" for i in range(count))
         rig = Rig(
             name=f"face ({count} shapes, error at most {error / size:.1e} of its size)",
             template=self.template,
             triangles=self.triangles,
-            blendshape_names=names,
+            blendshape_names=tuple(f"shape_{i + 1:03d}" for i in range(count)),
             blendshapes=(basis[:count] * reach[:, None]).reshape(count, -1, 3),
             regions={},
             lip_gap=np.empty((2, 0), np.int32),
             landmarks=np.empty(0, np.int32),
         )
-        return Shapes(rig, Motion(weights[:, :count] / reach, names, self.fps, self.audio), error)
+        return Animation(rig, weights[:, :count] / reach, self.fps, self.audio, error)
+
+    def mesh(self, frame: int) -> Mesh:
+        """The face in one frame."""
+        return Mesh(self.vertices[frame], self.triangles)
+
+    def form(self, name: str) -> VertexMotion | Animation:
+        """One of `FORMS`, for the formats of `codetalker.files`."""
+        return self.as_shapes() if name == "animation" else self
 
     def save(
-        self, path: str | os.PathLike[str], progress: Progress | None = None, **options: Any
+        self, path: str | os.PathLike[str], /, progress: Progress | None = None, **options: Any
     ) -> Path:
-        """Write in the format of the suffix, and say where.
+        """Write in the format of the suffix, and say where; see `Motion.save`.
 
-        `.npz` all arrays; `.glb` and `.mp4` the motion as `as_shapes` gives it; `.obj` and `.ply`
-        a mesh for every frame, in a new folder named as the path without its suffix.
+        `.npz` holds all arrays; `.glb` and `.mp4` the motion as `as_shapes` gives it; `.obj` and
+        `.ply` are exact.
 
         Raises:
             OutputError: the suffix is unknown, or nothing can be written there.
             MotionError: the format needs triangles, and they are unknown.
-            OptionError: the format has no such option; only .mp4 has one, `size`.
+            OptionError: the format has no such option.
         """
-        path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix not in WRITERS:
-            hint = did_you_mean(suffix, WRITERS, str)
-            raise OutputError(
-                f"{path}: no format of vertex motion has the suffix {path.suffix!r}; {hint}"
-            )
-        check_options(WRITERS[suffix], options, suffix)
-        return WRITERS[suffix](path, self, progress, **options)
+        return files.save(self, path, progress, **options)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> VertexMotion:
@@ -156,24 +157,13 @@ class VertexMotion:
         Raises:
             MotionError: there is no such file, or it is none of these.
         """
-        wanted = {"vertices", "template", "fps"}
-        with motion_arrays(path, wanted, FORMAT_VERSION, _MAX_BYTES) as arrays:
+        with opened(path, VERTICES) as arrays:
             return VertexMotion(
                 vertices=arrays["vertices"].astype(np.float32),
                 template=arrays["template"].astype(np.float32),
                 fps=float(arrays["fps"]),
                 triangles=arrays["triangles"] if "triangles" in arrays.files else None,
             )
-
-
-@dataclass(frozen=True, eq=False)
-class Shapes:
-    """A motion taken apart: a `rig` of principal shapes, its `motion`, and `error`, the distance
-    that a vertex is off at most, in the template's unit."""
-
-    rig: Rig
-    motion: Motion
-    error: float
 
 
 def _principal_axes(offsets: NDArray[np.float32], limit: int) -> NDArray[np.float32]:
@@ -191,59 +181,3 @@ def _principal_axes(offsets: NDArray[np.float32], limit: int) -> NDArray[np.floa
 
 def _largest_distance(offsets: NDArray[np.float32]) -> float:
     return float(np.sqrt(np.square(offsets.reshape(-1, 3)).sum(axis=1).max(initial=0)))
-
-
-def _write_npz(path: Path, motion: VertexMotion, progress: Progress | None) -> Path:
-    arrays: dict[str, Any] = {
-        "vertices": motion.vertices,
-        "template": motion.template,
-        "fps": np.float64(motion.fps),
-        "format_version": np.int32(FORMAT_VERSION),
-    }
-    if motion.triangles is not None:
-        arrays["triangles"] = motion.triangles
-    with replacing(path) as temporary:
-        np.savez(temporary, **arrays)  # not compressed: float noise would hardly shrink
-    return path
-
-
-def _write_glb(path: Path, motion: VertexMotion, progress: Progress | None) -> Path:
-    from codetalker.files.glb import write_glb
-
-    shapes = motion.as_shapes()
-    with replacing(path) as temporary:
-        write_glb(temporary, shapes.motion, rig=shapes.rig)
-    return path
-
-
-def _write_mp4(
-    path: Path, motion: VertexMotion, progress: Progress | None, *, size: int = 512
-) -> Path:
-    from codetalker.files.mp4 import write_mp4
-
-    shapes = motion.as_shapes()
-    with replacing(path) as temporary:
-        write_mp4(temporary, shapes.motion, rig=shapes.rig, size=size, progress=progress)
-    return path
-
-
-def _write_sequence(path: Path, motion: VertexMotion, progress: Progress | None) -> Path:
-    folder = path.with_suffix("")
-    write = {".obj": write_obj, ".ply": write_ply}[path.suffix.lower()]
-    with new_folder(folder) as temporary:
-        for i, vertices in enumerate(motion.vertices):
-            name = f"{folder.name}_{i:05d}{path.suffix.lower()}"
-            write(temporary / name, Mesh(vertices, motion.triangles))
-            if progress is not None:
-                progress(i + 1, len(motion))
-    return folder
-
-
-WRITERS: dict[str, Callable[..., Path]] = {
-    ".npz": _write_npz,
-    ".glb": _write_glb,
-    ".mp4": _write_mp4,
-    ".obj": _write_sequence,
-    ".ply": _write_sequence,
-}
-"""What can be written, by suffix."""

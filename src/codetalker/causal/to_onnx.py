@@ -18,7 +18,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from codetalker.bundle import FORMAT_VERSION, Bundle, write_bundle
+from codetalker.causal.bundle import Bundle, write_bundle
 from codetalker.causal.codec import Codec
 from codetalker.causal.generator import Generator
 from codetalker.causal.talker import SpeechAdapter, Talker
@@ -93,8 +93,6 @@ def export_bundle(
     }
     parts = codec.config.parts
     config = {
-        "format_version": FORMAT_VERSION,
-        "family": "default",
         "rig": rig.name,
         "blendshapes": list(rig.blendshape_names),
         "windows": asdict(model.windows),

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from rich.progress import Progress, TaskID
 
-from codetalker.bundle import Bundle
+from codetalker.causal.bundle import Bundle
 from codetalker.causal.codec import TEMPERATURES, Codec
 from codetalker.causal.features import FeatureSet, extract, feature_set
 from codetalker.causal.talker import TalkerConfig

@@ -24,11 +24,12 @@ def import_official(
         output: the folder to make; give it to animate as --model.
         template: face at rest to animate by default, .ply, .obj or .npy of the same topology.
     """
+    from codetalker.model_folder import CONFIG
     from codetalker.paper import import_official as importer
-    from codetalker.paper.folder import CONFIG, read_config
+    from codetalker.paper.folder import read_paper_config
 
     folder = Path(preset)
-    model = read_config(folder) if (folder / CONFIG).is_file() else preset
+    model = read_paper_config(folder) if (folder / CONFIG).is_file() else preset
     importer.import_official(model, stage1, stage2, output, template)
     print(f"{output}: the {preset} model, ready for: codetalker animate --model {output}")
     return 0

@@ -7,9 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from codetalker.audio import Waveform
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError
@@ -32,14 +29,7 @@ class Animator(Protocol):
     @property
     def styles(self) -> Sequence[str]: ...
 
-    def animate(
-        self,
-        audio: Waveform,
-        *,
-        style: str | None = None,
-        fps: float | None = None,
-        on_codes: Callable[[NDArray[np.int64]], None] | None = None,
-    ) -> Motion: ...
+    def animate(self, audio: Waveform, *, style: str | None = None) -> Motion: ...
 
 
 def score_talker(
@@ -48,7 +38,7 @@ def score_talker(
     """One row per speaker, as the talker animates its clips.
 
     Args:
-        talker: animates each clip's sound at the clip's frame rate.
+        talker: animates each clip's sound; the motion is brought to the clip's frame rate.
         clips: what to animate.
         style: a style's name; None for the speaker's own where the talker has it and the talker's
             default elsewhere; `BEST` for the one with the smallest `lip_error_mm`, whose rivals
@@ -103,10 +93,12 @@ def _score(talker: Animator, clips: list[Clip], style: str | None, tick: Tick) -
     for clip in clips:
         waveform = clip.waveform()
         start = time.perf_counter()
-        motion = talker.animate(waveform, style=style, fps=clip.fps, on_codes=codes.add)
+        motion = talker.animate(waveform, style=style)
         computing += time.perf_counter() - start
         speaking += waveform.duration
-        _compare(metrics, clip, motion)
+        if motion.codes is not None:
+            codes.add(motion.codes)
+        _compare(metrics, clip, motion.resample(clip.fps))
         tick(clip)
     figures = metrics.result() | {
         "inserted_silence_mm": inserted_silence_mm(talker, clips, style),

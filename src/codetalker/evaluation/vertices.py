@@ -25,7 +25,7 @@ _SUFFIXES = (".npy", ".npz")
 
 
 @dataclass(frozen=True)
-class Prediction:
+class ClipPrediction:
     """What somebody predicts for a clip.
 
     Attributes:
@@ -53,7 +53,7 @@ class VertexAnimator(Protocol):
 
 
 def score_vertices(
-    predictions: Iterable[Prediction],
+    predictions: Iterable[ClipPrediction],
     store: Store,
     tick: Callable[[StoreClip], None] = lambda clip: None,
 ) -> list[Row]:
@@ -88,7 +88,7 @@ def score_vertices(
 
 def predictions_of(
     talker: VertexAnimator, store: Store, clips: list[StoreClip], style: str | None = None
-) -> Iterator[Prediction]:
+) -> Iterator[ClipPrediction]:
     """Animate the clips: in one style, or each in its speaker's own, or, where the talker does not
     know the speaker, in every style that it has, as the official protocol does.
     """
@@ -99,10 +99,10 @@ def predictions_of(
             start = time.perf_counter()
             motion = talker.animate(waveform, style=name, fps=store.fps, template=template)
             seconds = time.perf_counter() - start
-            yield Prediction(_label(name, clip), clip, motion.vertices, seconds)
+            yield ClipPrediction(_label(name, clip), clip, motion.vertices, seconds)
 
 
-def predictions_in(folder: Path, store: Store, clips: list[StoreClip]) -> Iterator[Prediction]:
+def predictions_in(folder: Path, store: Store, clips: list[StoreClip]) -> Iterator[ClipPrediction]:
     """Read files `NAME.npy` or, as the official code calls them, `NAME_condition_STYLE.npy`, or
     `.npz` files of vertex motion; every clip needs one.
 
@@ -110,7 +110,7 @@ def predictions_in(folder: Path, store: Store, clips: list[StoreClip]) -> Iterat
         DataError: a clip has no prediction, or a file is malformed.
     """
     for style, clip, path in _files(folder, clips):
-        yield Prediction(style, clip, read_prediction(path, store.fps))
+        yield ClipPrediction(style, clip, read_prediction(path, store.fps))
 
 
 def read_prediction(path: Path, fps: float) -> NDArray[np.floating]:

@@ -1,7 +1,8 @@
-"""Files from motion: one module per format, chosen by suffix.
+"""Files from motion: one registry of formats, one module for each, chosen by suffix.
 
-In the flow speech -> features -> codes -> motion -> mesh -> **file**. A file appears complete or
-not at all: writers get a temporary name in the same folder, which is renamed at the end.
+In the flow speech -> features -> codes -> motion -> mesh -> **file**. A format takes one form of a
+motion (its weights, its vertices, a face in motion, a mesh for every frame); whatever has that form
+can be written so.
 """
 
 from __future__ import annotations
@@ -12,46 +13,66 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
-from codetalker.disk import replacing
+from codetalker.disk import check_new_folder, new_folder, replacing
 from codetalker.errors import OptionError, OutputError, did_you_mean
+from codetalker.progress import Progress
 
-if TYPE_CHECKING:
-    from codetalker.motion import Motion
 
-Progress = Callable[[float, float], None]
-"""Told how much is done, and of how much."""
+class Savable(Protocol):
+    """What can be written: it has some of the forms that formats take."""
+
+    FORMS: ClassVar[tuple[str, ...]]
+
+    def form(self, name: str) -> Any:
+        """Itself in one of its `FORMS`."""
+        ...
 
 
 @dataclass(frozen=True)
 class Format:
-    """A writer `(path, motion, **options)` as `module:function`, imported when it is used.
+    """A kind of file.
 
-    A slow one also takes `progress`.
+    Attributes:
+        suffix: of its name.
+        takes: the form of motion that is written.
+        writer: `module:function`, imported when it is used, of a path and that form; its
+            keyword-only parameters are the format's options.
+        sequence: a file for every frame, in a folder called like the path without its suffix.
     """
 
+    suffix: str
+    takes: str
     writer: str
-    slow: bool = False
+    sequence: bool = False
 
 
-FORMATS = {
-    ".npz": Format("codetalker.files.npz:write_npz"),
-    ".csv": Format("codetalker.files.livelink:write_livelink"),
-    ".glb": Format("codetalker.files.glb:write_glb"),
-    ".mp4": Format("codetalker.files.mp4:write_mp4", slow=True),
-}
-"""What can be written, by suffix."""
+FORMATS = (
+    Format(".npz", "weights", "codetalker.files.npz:write_weights"),
+    Format(".npz", "vertices", "codetalker.files.npz:write_vertices"),
+    Format(".csv", "weights", "codetalker.files.livelink:write_livelink"),
+    Format(".glb", "animation", "codetalker.files.glb:write_glb"),
+    Format(".mp4", "animation", "codetalker.files.mp4:write_mp4"),
+    Format(".obj", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
+    Format(".ply", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
+)
+"""What can be written."""
+
+
+def formats_of(kind: type[Savable]) -> tuple[str, ...]:
+    """Suffixes of the formats that a kind of motion can be written in."""
+    return tuple(f.suffix for f in FORMATS if f.takes in kind.FORMS)
 
 
 def save(
-    motion: Motion,
+    motion: Savable,
     path: str | os.PathLike[str],
     /,
     progress: Progress | None = None,
     **options: Any,
-) -> None:
-    """Write a motion in the format of the path's suffix.
+) -> Path:
+    """Write a motion in the format of the path's suffix, and say where: the file, or the folder.
 
     Args:
         motion: what to write.
@@ -64,45 +85,61 @@ def save(
         OptionError: the format has no such option.
     """
     path = Path(path)
-    check_output(path)
-    chosen = FORMATS[path.suffix.lower()]
+    place = check_output(path, formats_of(type(motion)))
+    suffix = path.suffix.lower()
+    chosen = next(f for f in FORMATS if f.suffix == suffix and f.takes in motion.FORMS)
     module, function = chosen.writer.split(":")
     write = getattr(import_module(module), function)
-    check_options(write, options, path.suffix.lower())
-    if chosen.slow:
+    known = _options(write)
+    _check_options(options, known - {"progress"}, suffix)
+    if "progress" in known:
         options["progress"] = progress
-    with replacing(path) as temporary:
-        write(temporary, motion, **options)
+    content = motion.form(chosen.takes)
+    if chosen.sequence:
+        with new_folder(place) as folder:
+            write(folder / path.name, content, **options)
+    else:
+        with replacing(place) as temporary:
+            write(temporary, content, **options)
+    return place
 
 
-def check_output(path: Path, known: Collection[str] = tuple(FORMATS)) -> None:
-    """See that a file of this name can be written, before the work that makes its content.
+def check_output(path: Path, known: Collection[str]) -> Path:
+    """See that a motion can be written there, before the work that makes it; say what will be made.
 
-    `known` are the suffixes that the motion can be written with.
+    Args:
+        path: the name that the user gives.
+        known: the suffixes that the motion can be written with.
 
     Raises:
-        OutputError: the suffix is unknown, or the folder does not exist or is not writable.
+        OutputError: the suffix is unknown, the folder does not exist or is not writable, or what
+            will be made is there and is not to be replaced.
     """
-    if path.suffix.lower() not in known:
-        hint = did_you_mean(path.suffix.lower(), known, str)
+    suffix = path.suffix.lower()
+    if suffix not in known:
+        hint = did_you_mean(suffix, known, str)
         raise OutputError(f"{path}: no format has the suffix {path.suffix!r}; {hint}")
-    if path.is_dir():
-        raise OutputError(f"{path} is a directory; name a file")
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OutputError(f"the folder {path.parent} is not writable; choose another one")
+    if any(f.sequence for f in FORMATS if f.suffix == suffix):
+        place = path.with_suffix("")
+        check_new_folder(place)
+        return place
+    if path.is_dir():
+        raise OutputError(f"{path} is a directory; name a file")
+    return path
 
 
-def check_options(write: Callable[..., Any], options: Mapping[str, Any], suffix: str) -> None:
-    """See that a writer has these options; they are its keyword-only parameters.
-
-    Raises:
-        OptionError: it lacks one; the nearest that it has is named.
-    """
+def _options(write: Callable[..., Any]) -> set[str]:
+    """A writer's options: its keyword-only parameters."""
     parameters = inspect.signature(write).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "progress"]
+    return {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _check_options(options: Mapping[str, Any], known: set[str], suffix: str) -> None:
     for name in options:
         if name not in known:
-            hint = did_you_mean(name, known) if known else "it has none"
+            hint = did_you_mean(name, sorted(known)) if known else "it has none"
             raise OptionError(f"the format {suffix} has no option {name!r}; {hint}")

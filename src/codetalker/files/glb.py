@@ -7,57 +7,55 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.files.gltf import Material, MorphAnimation, Part, write_gltf
-from codetalker.motion import Motion
+from codetalker.files.gltf import MorphAnimation, PbrMaterial, Primitive, write_gltf
 from codetalker.normals import VertexNormals
-from codetalker.rig import Rig, bundled_head
+from codetalker.rig import Rig
 
-_HEAD_COPYRIGHT = "MakeHuman base mesh and Mika Suominen's Face Units, both CC0 1.0"
-_CLAY = Material("clay", colour=(0.45, 0.45, 0.45, 1.0))
+if TYPE_CHECKING:
+    from codetalker.animation import Animation
+
+_CLAY = PbrMaterial("clay", colour=(0.45, 0.45, 0.45, 1.0))
 _SAME_NORMAL = 1e-3  # changes below this are left out of the file: 0.06 degrees
 
 
-def write_glb(path: Path, motion: Motion, *, rig: Rig | None = None) -> None:
-    """Write the rig, the bundled head for None, with the motion as its weights animation.
+def write_glb(path: Path, animation: Animation) -> None:
+    """Write the rig with the motion as its weights animation.
 
     Metres, y up, +z out of the face, as glTF has it. The sound is not in the file: glTF has no
     place for it.
     """
-    chosen = rig or bundled_head()
-    animation = MorphAnimation(
-        name=chosen.name,
-        parts=_head_parts() if rig is None else rig_parts(rig),
-        target_names=chosen.blendshape_names,
-        weights=motion.weights_for(chosen.blendshape_names),
-        fps=motion.fps,
-        texture_png=chosen.surface.texture if chosen.surface else None,
-        copyright=_HEAD_COPYRIGHT if rig is None else "",
+    rig = animation.rig
+    content = MorphAnimation(
+        name=rig.name,
+        primitives=rig_primitives(rig),
+        target_names=rig.blendshape_names,
+        weights=animation.weights,
+        fps=animation.fps,
+        texture_png=rig.surface.texture if rig.surface else None,
+        copyright=rig.copyright,
     )
-    write_gltf(path, animation)
+    write_gltf(path, content)
 
 
 @lru_cache(maxsize=1)
-def _head_parts() -> tuple[Part, ...]:
-    return rig_parts(bundled_head())
-
-
-def rig_parts(rig: Rig) -> tuple[Part, ...]:
+def rig_primitives(rig: Rig) -> tuple[Primitive, ...]:
     """The rig cut by material, with smooth normals and their change under every blendshape."""
     smooth = VertexNormals(rig.triangles, len(rig.template))
     normals = smooth.of(rig.template)
     turned = np.stack([smooth.of(rig.template + offsets) for offsets in rig.blendshapes]) - normals
     turned[np.abs(turned).max(axis=2) < _SAME_NORMAL] = 0
     surface = rig.surface
-    cuts: list[tuple[Material, NDArray[np.bool_]]]
+    cuts: list[tuple[PbrMaterial, NDArray[np.bool_]]]
     if surface is None:
         cuts = [(_CLAY, np.ones(len(rig.triangles), bool))]
     else:
         looks = [
-            Material(
+            PbrMaterial(
                 look.name,
                 roughness=look.roughness,
                 alpha_mode="BLEND" if look.blended else "OPAQUE",
@@ -67,11 +65,11 @@ def rig_parts(rig: Rig) -> tuple[Part, ...]:
             for look in surface.materials
         ]
         cuts = [(look, surface.triangle_material == i) for i, look in enumerate(looks)]
-    parts = []
+    primitives = []
     for material, chosen in cuts:
         vertices, uvs, triangles = _own_vertices(rig, chosen)
-        parts.append(
-            Part(
+        primitives.append(
+            Primitive(
                 material=material,
                 positions=rig.template[vertices],
                 normals=normals[vertices],
@@ -81,7 +79,7 @@ def rig_parts(rig: Rig) -> tuple[Part, ...]:
                 uvs=uvs,
             )
         )
-    return tuple(parts)
+    return tuple(primitives)
 
 
 def _own_vertices(

@@ -22,7 +22,7 @@ _TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
 
 
 @dataclass(frozen=True)
-class Material:
+class PbrMaterial:
     """How a part looks: metallic-roughness, not metallic.
 
     Attributes:
@@ -43,7 +43,7 @@ class Material:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Primitive:
     """The triangles of one material, with vertices of their own (N).
 
     Attributes:
@@ -54,7 +54,7 @@ class Part:
         uvs: (N, 2) float32, v down as glTF has it; or None.
     """
 
-    material: Material
+    material: PbrMaterial
     positions: NDArray[np.float32]
     normals: NDArray[np.float32]
     triangles: NDArray[np.integer]
@@ -65,11 +65,11 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class MorphAnimation:
-    """A mesh of parts that share K morph targets, and the targets' weights over time.
+    """A mesh of primitives that share K morph targets, and the targets' weights over time.
 
     Attributes:
         name: of the mesh and its node.
-        parts: one for each material.
+        primitives: one for each material.
         target_names: K names.
         weights: (T, K) float32.
         fps: frames per second.
@@ -78,7 +78,7 @@ class MorphAnimation:
     """
 
     name: str
-    parts: tuple[Part, ...]
+    primitives: tuple[Primitive, ...]
     target_names: tuple[str, ...]
     weights: NDArray[np.float32]
     fps: float
@@ -89,7 +89,7 @@ class MorphAnimation:
 def write_gltf(path: Path, animation: MorphAnimation) -> None:
     """Write a `.glb` file."""
     file = _Builder()
-    primitives = [_primitive(file, part, index) for index, part in enumerate(animation.parts)]
+    primitives = [_primitive(file, part, index) for index, part in enumerate(animation.primitives)]
     times = (np.arange(len(animation.weights)) / animation.fps).astype(np.float32)
     sampler = {
         "input": file.accessor(times[:, None], bounds=True),
@@ -109,7 +109,7 @@ def write_gltf(path: Path, animation: MorphAnimation) -> None:
                 "extras": {"targetNames": list(animation.target_names)},
             }
         ],
-        "materials": [_material(part.material) for part in animation.parts],
+        "materials": [_material(part.material) for part in animation.primitives],
         "animations": [
             {
                 "name": "speech",
@@ -124,7 +124,7 @@ def write_gltf(path: Path, animation: MorphAnimation) -> None:
     path.write_bytes(file.binary(document))
 
 
-def _primitive(file: _Builder, part: Part, material: int) -> dict[str, Any]:
+def _primitive(file: _Builder, part: Primitive, material: int) -> dict[str, Any]:
     attributes = {
         "POSITION": file.accessor(part.positions, _ARRAY_BUFFER, bounds=True),
         "NORMAL": file.accessor(part.normals, _ARRAY_BUFFER),
@@ -143,7 +143,7 @@ def _primitive(file: _Builder, part: Part, material: int) -> dict[str, Any]:
     }
 
 
-def _material(material: Material) -> dict[str, Any]:
+def _material(material: PbrMaterial) -> dict[str, Any]:
     surface: dict[str, Any] = {
         "baseColorFactor": list(material.colour),
         "metallicFactor": 0.0,

@@ -6,8 +6,10 @@ In the flow speech -> features -> codes -> motion -> mesh -> **file**.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from codetalker.motion import Motion
+if TYPE_CHECKING:
+    from codetalker.motion import Motion
 
 _APP_ORDER = """
     EyeBlinkLeft EyeLookDownLeft EyeLookInLeft EyeLookOutLeft EyeLookUpLeft EyeSquintLeft

@@ -1,4 +1,4 @@
-"""Mesh files: a face's vertices and triangles from and to PLY and OBJ.
+"""Mesh files: a face's vertices and triangles from and to PLY and OBJ, one mesh or one each frame.
 
 In the flow ... -> motion -> **mesh -> file**. Polygons are cut into triangles; normals, colours
 and texture coordinates are passed over.
@@ -11,12 +11,13 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.errors import RigError
+from codetalker.progress import Progress
 
 MAX_BYTES = 64 << 20
 """Larger mesh files are refused: a million vertices are no face alone."""
@@ -105,6 +106,23 @@ def write_obj(path: Path, mesh: Mesh) -> None:
     if mesh.triangles is not None:
         lines += [f"f {a} {b} {c}" for a, b, c in (mesh.triangles + 1).tolist()]
     path.write_text("\n".join(lines) + "\n")
+
+
+class Meshes(Protocol):
+    """A face that moves, as a mesh for every frame."""
+
+    def __len__(self) -> int: ...
+    def mesh(self, frame: int) -> Mesh: ...
+
+
+def write_sequence(path: Path, face: Meshes, *, progress: Progress | None = None) -> None:
+    """Write a mesh for every frame: `NAME_00000.ply`, ... for the path `NAME.ply`."""
+    write = {".obj": write_obj, ".ply": write_ply}[path.suffix.lower()]
+    for frame in range(len(face)):
+        name = f"{path.stem}_{frame:05d}{path.suffix.lower()}"
+        write(path.with_name(name), face.mesh(frame))
+        if progress is not None:
+            progress(frame + 1, len(face))
 
 
 def _read_npy(path: Path) -> Mesh:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -22,9 +23,10 @@ from numpy.typing import NDArray
 
 from codetalker.audio import Waveform
 from codetalker.errors import OptionError, OutputError
-from codetalker.motion import Motion
 from codetalker.render.renderer import Renderer
-from codetalker.rig import Rig, bundled_head
+
+if TYPE_CHECKING:
+    from codetalker.animation import Animation
 
 _FRAMES_AT_ONCE = 32
 """Meshes posed in one go: 2 MB of the bundled head, however long the motion is."""
@@ -38,48 +40,44 @@ _BT709 = 1
 
 def write_mp4(
     path: str | os.PathLike[str],
-    motion: Motion,
+    animation: Animation,
     *,
     size: int = 512,
-    rig: Rig | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Film a motion; without audio the video has no sound track.
+    """Film an animation; without audio the video has no sound track.
 
     Args:
         path: the file to write; it is complete only when this returns.
-        motion: what the face does, and the sound that goes with it.
+        animation: what the face does, and the sound that goes with it.
         size: pixels along each side, even, 16 to 4096.
-        rig: who speaks; the bundled head for None.
         progress: called with (frames done, frames in all) after each frame.
 
     Raises:
         OptionError: the size is odd or out of range.
         OutputError: the motion has no frames.
-        RigError: motion and rig have no blendshape in common.
     """
     if size % 2 or not _SMALLEST <= size <= _LARGEST:
         raise OptionError(
             f"size {size} does not make a video; choose an even number of pixels "
             f"from {_SMALLEST} to {_LARGEST}"
         )
-    if not len(motion):
+    if not len(animation):
         raise OutputError(f"{path}: the motion has no frames to film; give it longer audio")
-    rig = rig or bundled_head()
     with av.open(os.fspath(path), "w", format="mp4", options={"movflags": "+faststart"}) as film:
-        rate = Fraction(motion.fps).limit_denominator(1001)
+        rate = Fraction(animation.fps).limit_denominator(1001)
         pictures = _video_stream(film, rate, size)
-        sound = _Sound(film, motion.audio) if motion.audio is not None else None
-        renderer = Renderer.of(rig, size)
-        for i, vertices in enumerate(_posed(motion, rig)):
+        sound = _Sound(film, animation.audio) if animation.audio is not None else None
+        renderer = Renderer.of(animation.rig, size)
+        for i, vertices in enumerate(_posed(animation)):
             if sound:
-                sound.write_until((i + 1) / motion.fps)
+                sound.write_until((i + 1) / animation.fps)
             frame = VideoFrame.from_ndarray(renderer.frame(vertices), format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
             frame.pts, frame.time_base = i, 1 / rate
             film.mux(pictures.encode(frame))
             if progress:
-                progress(i + 1, len(motion))
+                progress(i + 1, len(animation))
         film.mux(pictures.encode(None))
         if sound:
             sound.finish()
@@ -94,12 +92,10 @@ def _video_stream(film: OutputContainer, rate: Fraction, size: int) -> VideoStre
     return stream
 
 
-def _posed(motion: Motion, rig: Rig) -> Iterator[NDArray[np.float32]]:
+def _posed(animation: Animation) -> Iterator[NDArray[np.float32]]:
     """The face of each frame, (V, 3) metres."""
-    for start in range(0, len(motion), _FRAMES_AT_ONCE):
-        piece = slice(start, start + _FRAMES_AT_ONCE)
-        some = Motion(motion.weights[piece], motion.names, motion.fps)
-        yield from some.vertices(rig)
+    for start in range(0, len(animation), _FRAMES_AT_ONCE):
+        yield from animation.vertices(slice(start, start + _FRAMES_AT_ONCE))
 
 
 class _Sound:

@@ -1,4 +1,5 @@
-"""The motion file: `.npz` with `weights`, `names`, `fps` and `format_version`, no pickle.
+"""The motion file: `.npz` with `weights`, `names`, `fps` and `format_version`, no pickle; of vertex
+models with `vertices` and `template` for `weights` and `names`.
 
 In the flow speech -> features -> codes -> motion -> mesh -> **file**.
 """
@@ -9,65 +10,83 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from codetalker.errors import MotionError
-from codetalker.motion import Motion
 
-FORMAT_VERSION = 1
-_MAX_BYTES = 4 << 30  # of unpacked arrays: 60 hours at 100 fps, and no bomb
+if TYPE_CHECKING:
+    from codetalker.motion import Motion
+    from codetalker.vertex_motion import VertexMotion
+
+_FORMAT_VERSION = 1
 
 
-def write_npz(path: Path, motion: Motion) -> None:
+@dataclass(frozen=True)
+class Kind:
+    """A kind of motion file: the arrays that it must have, and how large they may be together."""
+
+    arrays: frozenset[str]
+    max_bytes: int
+
+
+WEIGHTS = Kind(frozenset({"weights", "names", "fps"}), 4 << 30)
+"""Unpacked 60 hours at 100 fps, and no bomb."""
+VERTICES = Kind(frozenset({"vertices", "template", "fps"}), 64 << 30)
+"""Five hours of the largest published face."""
+
+
+def write_weights(path: Path, motion: Motion) -> None:
     """Write weights float32 (T, K), names (K,), fps and format_version; sound is not kept."""
     np.savez_compressed(
         path,
         weights=motion.weights,
         names=np.array(motion.names),
         fps=np.float64(motion.fps),
-        format_version=np.int32(FORMAT_VERSION),
+        format_version=np.int32(_FORMAT_VERSION),
     )
 
 
-def read_npz(path: str | os.PathLike[str]) -> Motion:
-    """Read a motion file as data; see `Motion.load`."""
-    with motion_arrays(path, {"weights", "names", "fps"}, FORMAT_VERSION, _MAX_BYTES) as arrays:
-        names = tuple(str(name) for name in arrays["names"])
-        return Motion(arrays["weights"].astype(np.float32), names, float(arrays["fps"]))
+def write_vertices(path: Path, motion: VertexMotion) -> None:
+    """Write vertices float32 (T, V, 3), template (V, 3), fps, format_version, and triangles (F, 3)
+    if they are known; sound is not kept. Not compressed: float noise would hardly shrink."""
+    triangles = {} if motion.triangles is None else {"triangles": motion.triangles}
+    np.savez(
+        path,
+        vertices=motion.vertices,
+        template=motion.template,
+        fps=np.float64(motion.fps),
+        format_version=np.int32(_FORMAT_VERSION),
+        **triangles,
+    )
 
 
 @contextmanager
-def motion_arrays(
-    path: str | os.PathLike[str], wanted: set[str], version: int, max_bytes: int
-) -> Iterator[NpzFile]:
-    """The arrays of any motion file, opened as data.
-
-    Args:
-        wanted: names that it must have, beside `format_version`.
-        version: the newest that can be read.
-        max_bytes: of unpacked arrays.
+def opened(path: str | os.PathLike[str], kind: Kind) -> Iterator[NpzFile]:
+    """The arrays of a motion file, opened as data.
 
     Raises:
-        MotionError: there is no such file, it is none of these, or what is done with the arrays
+        MotionError: there is no such file, it is none of this kind, or what is done with the arrays
             shows that it is damaged.
     """
     path = Path(path)
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
-        if size > max_bytes:
+        if size > kind.max_bytes:
             raise MotionError(f"{path} unpacks to {size >> 30} GiB; split the motion")
         with np.load(path, allow_pickle=False) as arrays:
-            missing = (wanted | {"format_version"}) - set(arrays.files)
+            missing = (kind.arrays | {"format_version"}) - set(arrays.files)
             if missing:
                 raise MotionError(
                     f"{path} is no motion file of this kind: it lacks "
                     f"{', '.join(sorted(missing))}; save one with its motion's save()"
                 )
-            if int(arrays["format_version"]) > version:
+            if int(arrays["format_version"]) > _FORMAT_VERSION:
                 raise MotionError(
                     f"{path} has format version {int(arrays['format_version'])}; upgrade "
                     "codetalker-face to read it"

@@ -7,8 +7,6 @@ another one.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,16 +15,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from codetalker import bundle
 from codetalker.disk import new_folder
 from codetalker.errors import ModelError, OptionError
 from codetalker.files.mesh import Mesh, read_mesh, write_ply
+from codetalker.model_folder import CONFIG, damaged, file_digest, read_config, write_config
 from codetalker.paper.config import PaperConfig, from_dict, to_dict
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import portable_name
 
 FAMILY = "paper"
-CONFIG, WEIGHTS, TEMPLATE = "config.json", "model.safetensors", "template.ply"
+WEIGHTS, TEMPLATE = "model.safetensors", "template.ply"
 
 
 def write_model(
@@ -45,13 +43,7 @@ def write_model(
     portable = {portable_name(name): tensor.contiguous() for name, tensor in tensors.items()}
     with new_folder(folder) as temporary:
         save_file(portable, temporary / WEIGHTS)
-        content = {
-            "format_version": bundle.FORMAT_VERSION,
-            "family": FAMILY,
-            "config": to_dict(config),
-            "files": {WEIGHTS: _sha256(temporary / WEIGHTS)},
-        }
-        (temporary / CONFIG).write_text(json.dumps(content, indent=1) + "\n")
+        write_config(temporary, FAMILY, {"config": to_dict(config)}, (WEIGHTS,))
         if face is not None:
             write_ply(temporary / TEMPLATE, face)
 
@@ -65,8 +57,8 @@ def read_model(folder: Path) -> tuple[PaperModel, Mesh | None]:
     config, checksum = _read_description(folder)
     path = folder / WEIGHTS
     try:
-        if _sha256(path) != checksum:
-            raise ModelError(f"{path} is not the file that {CONFIG} describes; import it again")
+        if file_digest(path) != checksum:
+            raise damaged(path)
         stored = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be read ({error}); import it again") from error
@@ -82,7 +74,7 @@ def read_model(folder: Path) -> tuple[PaperModel, Mesh | None]:
     return model.eval().requires_grad_(False), face
 
 
-def read_config(folder: Path) -> PaperConfig:
+def read_paper_config(folder: Path) -> PaperConfig:
     """The configuration of a model folder.
 
     Raises:
@@ -93,7 +85,7 @@ def read_config(folder: Path) -> PaperConfig:
 
 def _read_description(folder: Path) -> tuple[PaperConfig, str]:
     """The configuration, and the checksum of the weights."""
-    content = bundle.read_config(folder)
+    content = read_config(folder)
     if content.get("family") != FAMILY:
         raise ModelError(
             f"{folder} holds a model of family {content.get('family')!r}, not {FAMILY!r}; make "
@@ -103,8 +95,3 @@ def _read_description(folder: Path) -> tuple[PaperConfig, str]:
         return from_dict(content["config"]), str(content["files"][WEIGHTS])
     except (OptionError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder / CONFIG} is malformed: {error}; import it again") from error
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

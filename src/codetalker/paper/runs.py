@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import Tensor
 
 from codetalker.files.mesh import Mesh
+from codetalker.model_folder import CONFIG
 from codetalker.paper.config import CodecConfig, PaperConfig
-from codetalker.paper.folder import CONFIG, read_model, write_model
+from codetalker.paper.folder import read_model, write_model
 from codetalker.training.loop import BEST, load_checkpoint
 from codetalker.training.trained import read_trained, undescribed
 

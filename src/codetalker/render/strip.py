@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.animation import Animation
 from codetalker.audio import Waveform
 from codetalker.errors import OptionError
-from codetalker.motion import Motion
 from codetalker.render.camera import Camera
 from codetalker.render.renderer import Renderer
-from codetalker.rig import Rig, bundled_head
+from codetalker.rig import Rig
 
 _PAPER, _INK, _MARK = (255, 255, 255), (58, 84, 120), (214, 96, 64)
 _MARGIN = 6
@@ -39,18 +39,17 @@ class Strip:
 
 
 def strip(
-    motion: Motion,
+    animation: Animation,
     times: Sequence[float] | int = 8,
     *,
-    rig: Rig | None = None,
     look: Strip | None = None,
 ) -> NDArray[np.uint8]:
     """A picture of frames over the waveform, each frame joined by a line to its time.
 
     Args:
-        motion: what the face does; without audio the lower part shows the lips' opening instead.
+        animation: what the face does; without audio the lower part shows the lips' opening
+            instead.
         times: seconds to show, or how many frames to spread evenly.
-        rig: who speaks; the bundled head for None.
         look: sizes; the defaults of `Strip` for None.
 
     Returns:
@@ -59,19 +58,18 @@ def strip(
     Raises:
         OptionError: no frames are asked for, more than 200, or a time lies outside the motion.
     """
-    look, rig = look or Strip(), rig or bundled_head()
-    seconds = _times(motion, times)
+    look, rig = look or Strip(), animation.rig
+    seconds = _times(animation.duration, times)
     renderer = Renderer.of(rig, look.tile, camera=_mouth_camera(rig) if look.mouth else None)
-    frames = [min(int(t * motion.fps + 0.5), len(motion) - 1) for t in seconds]
-    some = Motion(motion.weights[frames], motion.names, motion.fps)
-    tiles = [renderer.frame(v) for v in some.vertices(rig)]
+    frames = [min(int(t * animation.fps + 0.5), len(animation) - 1) for t in seconds]
+    tiles = [renderer.frame(animation.mesh(frame).vertices) for frame in frames]
     columns = look.tile * len(tiles)
-    if motion.audio is None:
-        low, high = _opening(motion, rig, columns)
+    if animation.audio is None:
+        low, high = _opening(animation, columns)
     else:
-        low, high = envelope(motion.audio, motion.duration, columns)
+        low, high = envelope(animation.audio, animation.duration, columns)
     return tiles_over_curve(
-        tiles, [t / motion.duration for t in seconds], low, high, height=look.wave
+        tiles, [t / animation.duration for t in seconds], low, high, height=look.wave
     )
 
 
@@ -99,16 +97,16 @@ def tiles_over_curve(
     return np.concatenate([row, chart])
 
 
-def _times(motion: Motion, times: Sequence[float] | int) -> list[float]:
+def _times(duration: float, times: Sequence[float] | int) -> list[float]:
     if isinstance(times, int):
-        times = [(i + 0.5) * motion.duration / max(times, 1) for i in range(times)]
+        times = [(i + 0.5) * duration / max(times, 1) for i in range(times)]
     chosen = [float(t) for t in times]
     if not 0 < len(chosen) <= _MOST_FRAMES:
         raise OptionError(f"a strip of {len(chosen)} frames; ask for 1 to {_MOST_FRAMES}")
     for t in chosen:
-        if not 0 <= t < max(motion.duration, 1e-9):
+        if not 0 <= t < max(duration, 1e-9):
             raise OptionError(
-                f"{t:g} s lies outside the motion; choose times from 0 to {motion.duration:g} s"
+                f"{t:g} s lies outside the motion; choose times from 0 to {duration:g} s"
             )
     return chosen
 
@@ -137,12 +135,13 @@ def envelope(
 
 
 def _opening(
-    motion: Motion, rig: Rig, columns: int
+    animation: Animation, columns: int
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Lip gap over its rest value in each column, from the bottom of the band: -1..1."""
+    rig = animation.rig
     if not rig.lip_gap.shape[1]:
         return np.full(columns, -1.0), np.full(columns, -1.0)
-    gap = motion.weights_for(rig.blendshape_names) @ rig.lip_gap_basis.mean(axis=1)
+    gap = animation.weights @ rig.lip_gap_basis.mean(axis=1)
     at = (np.arange(columns) + 0.5) / columns * len(gap)
     height = gap[np.minimum(at.astype(int), len(gap) - 1)] / max(float(np.abs(gap).max()), 1e-6)
     return np.full(columns, -1.0), 2 * np.clip(height, 0, 1) - 1

@@ -1,0 +1,316 @@
+"""The run time of the bundled family: speech -> features -> codes -> motion, without torch.
+
+`feed` is the one path: it takes sound as it comes and gives each motion frame as soon as its
+look-ahead has been heard. `animate` feeds it a whole recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from math import isfinite
+from os import PathLike, cpu_count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import ArrayLike, NDArray
+
+from codetalker.audio import (
+    SAMPLE_RATE,
+    StreamResampler,
+    Waveform,
+    as_waveform,
+    checked_rate,
+)
+from codetalker.causal.bundle import Bundle, load_bundle
+from codetalker.causal.stream import Live, StreamState
+from codetalker.errors import ModelError, OptionError, StyleError, did_you_mean
+from codetalker.files import formats_of
+from codetalker.motion import Motion, check_fps
+from codetalker.progress import Progress
+
+FEED_SECONDS = 4.0
+"""How much of a recording `animate` feeds at once, for the progress bar's sake."""
+
+THREADS = min(4, cpu_count() or 1)
+"""Windows that are heard at once; the frames, one after another, keep up with no more."""
+
+
+class CausalTalker:
+    """A loaded model of the bundled family; see `codetalker.Talker`."""
+
+    motion_type = Motion
+    options: tuple[str, ...] = ()
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        width = next(iter(bundle.styles.values())).shape
+        noise = (len(bundle.temperature), len(bundle.codebook))
+        inputs = bundle.state | {"speech": (1, *width), "style": (1, *width), "noise": (1, *noise)}
+        self._speech = _session(
+            bundle.speech, "speech.onnx", {"samples": (1, bundle.windows.samples)}
+        )
+        self._frame = _session(bundle.talker, "talker.onnx", inputs)
+
+    @classmethod
+    def load(cls, folder: str | PathLike[str]) -> CausalTalker:
+        """The model of a bundle folder.
+
+        Raises:
+            ModelError: it is missing, damaged, or of another family.
+        """
+        return cls(load_bundle(Path(folder)))
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Names of the speaking styles, the default one first."""
+        return tuple(self.bundle.styles)
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Suffixes of the files that its motion can be written to."""
+        return formats_of(Motion)
+
+    @property
+    def fps(self) -> int:
+        """Motion frames per second of the model."""
+        return self.bundle.windows.fps
+
+    @property
+    def latency(self) -> float:
+        """Seconds of audio after the start of a frame until a live stream can give it, at most.
+
+        That is at 16 kHz. Resampling adds 6 ms from higher rates and 9 ms from 8 kHz.
+        """
+        return self.bundle.windows.latency
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What `codetalker info` tells of the model beyond its styles and its rate."""
+        bundle = self.bundle
+        return {
+            "live latency": f"{self.latency * 1000:.0f} ms and computing",
+            "codebook": "{} codes of width {}".format(*bundle.codebook.shape),
+            "codes per frame": f"{len(bundle.temperature)}",
+            "size": f"{(len(bundle.speech) + len(bundle.talker)) / 1e6:.1f} MB",
+            **bundle.notes,
+        }
+
+    def animate(
+        self,
+        audio: str | PathLike[str] | Waveform | ArrayLike,
+        *,
+        rate: float | None = None,
+        style: str | None = None,
+        strength: float = 1.0,
+        fps: float | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Motion:
+        """Turn a recording into motion.
+
+        Args:
+            audio: a path, a `Waveform`, or (N,) or (N, channels) samples at `rate` Hz.
+            style: one of `styles`.
+            strength: scale of the articulation; 1 is as trained.
+            fps: frames per second of the result; the model's own by default.
+            seed: of what speech does not determine, such as blinks.
+            progress: called with the seconds done and in all.
+
+        Raises:
+            AudioError, StyleError, OptionError: what is wrong with the input, and the remedy.
+        """
+        waveform = as_waveform(audio, rate)
+        if fps is not None:
+            check_fps(fps)
+        state = self.start(style=style, strength=strength, seed=seed)
+        parts = []
+        for piece in _pieces(waveform.samples):
+            parts.append(self.feed(state, piece))
+            if progress:
+                progress(state.received / SAMPLE_RATE, waveform.duration)
+        parts.append(self.finish(state))
+        if progress:
+            progress(waveform.duration, waveform.duration)
+        motion = replace(Motion.joined(parts), audio=waveform)
+        return motion if fps is None else motion.resample(fps)
+
+    def stream(
+        self,
+        rate: float = SAMPLE_RATE,
+        *,
+        style: str | None = None,
+        strength: float = 1.0,
+        seed: int = 0,
+    ) -> Live:
+        """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`.
+
+        Raises:
+            AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
+            StyleError, OptionError: as `animate`.
+        """
+        return Live(self, self.start(rate, style=style, strength=strength, seed=seed))
+
+    def resume(self, state: StreamState | bytes) -> Live:
+        """Go on with a stream from a state of it, or from the bytes that one was saved as.
+
+        Raises:
+            ModelError: it is of another model, or damaged.
+        """
+        if isinstance(state, bytes):
+            state = StreamState.from_bytes(state)
+        if state.model != self.bundle.digest:
+            raise ModelError("this state is of a stream of another model; resume it with that one")
+        for name, shape in self.bundle.state.items():
+            if np.shape(getattr(state, name)) != shape:
+                raise ModelError(f"this state of a stream is damaged: its {name} has another shape")
+        return Live(self, state)
+
+    def start(
+        self,
+        rate: float = SAMPLE_RATE,
+        *,
+        style: str | None = None,
+        strength: float = 1.0,
+        seed: int = 0,
+    ) -> StreamState:
+        """The state before the first sample: silence, and a neutral face.
+
+        Raises:
+            AudioError, StyleError, OptionError: what is out of range, and the remedy.
+        """
+        if not (isfinite(strength) and 0 <= strength <= 3):
+            raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
+        if not 0 <= seed < 1 << 63:
+            raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
+        shapes = self.bundle.state
+        return StreamState(
+            model=self.bundle.digest,
+            style=self._style(style),
+            strength=strength,
+            seed=seed,
+            cache=np.zeros(shapes["cache"], np.float32),
+            context=np.zeros(shapes["context"], np.float32),
+            motion=np.zeros(shapes["motion"], np.float32),
+            position=np.zeros(shapes["position"], np.int64),
+            pending=np.zeros(self.bundle.windows.lead, np.float32),
+            received=0,
+            resampler=StreamResampler(checked_rate(rate)),
+        )
+
+    def feed(self, state: StreamState, samples: NDArray[np.float32]) -> Motion:
+        """The frames that (N,) more samples, at the stream's rate, complete; the state moves on."""
+        return self._advance(state, state.resampler.feed(samples))
+
+    def finish(self, state: StreamState) -> Motion:
+        """The frames that are left when the sound ends; the state is finished."""
+        state.finished = True
+        tail = self._advance(state, state.resampler.finish())
+        windows = self.bundle.windows
+        left = -(-state.received * windows.fps // SAMPLE_RATE) - int(state.position[0])
+        hops = -(-left // windows.frames_per_hop)
+        silence = (hops - 1) * windows.hop_samples + windows.samples - len(state.pending)
+        rest = self._advance(state, np.zeros(max(silence, 0), np.float32))
+        return Motion.joined([tail, rest[: max(left, 0)]])
+
+    def hear(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(samples,) window -> (frames_per_hop, width): what the talker hears in each frame."""
+        return _run(self._speech, {"samples": window[None]})[0]
+
+    def frame(
+        self, speech: NDArray[np.float32], state: StreamState
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """One frame: its (K,) weights and (H,) codes; the state moves on."""
+        motion, codes, state.cache, state.context = _run(
+            self._frame,
+            {
+                "speech": speech[None],
+                "style": state.style[None],
+                "noise": self._noise(state),
+                "cache": state.cache,
+                "context": state.context,
+                "motion": state.motion,
+                "position": state.position,
+            },
+        )
+        state.motion = motion
+        state.position = state.position + 1
+        return motion[0], codes[0]
+
+    def _advance(self, state: StreamState, samples: NDArray[np.float32]) -> Motion:
+        """Run every window that the samples, at 16 kHz, complete."""
+        state.received += len(samples)
+        state.pending = np.concatenate([state.pending, samples])
+        bundle = self.bundle
+        frames = [self.frame(heard, state) for heard in self._heard(state)]
+        weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
+        codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
+        if state.strength != 1.0:
+            weights[:, bundle.articulation] *= state.strength
+            weights = weights.clip(0, 1)
+        return Motion(weights, bundle.blendshapes, self.fps, codes=codes)
+
+    def _heard(self, state: StreamState) -> Iterator[NDArray[np.float32]]:
+        """What the talker hears in each frame of the complete windows; windows are heard one by
+        one, so that a window's result does not depend on how many came together."""
+        windows, pending = self.bundle.windows, state.pending
+        count = max(0, (len(pending) - windows.samples) // windows.hop_samples + 1)
+        starts = range(0, count * windows.hop_samples, windows.hop_samples)
+        cuts = [pending[start : start + windows.samples] for start in starts]
+        state.pending = pending[count * windows.hop_samples :].copy()
+        if count < 2:
+            for cut in cuts:
+                yield from self.hear(cut)
+            return
+        with ThreadPoolExecutor(min(THREADS, count)) as pool:
+            for frames in pool.map(self.hear, cuts):
+                yield from frames
+
+    def _noise(self, state: StreamState) -> NDArray[np.float32]:
+        """(1, H, codes) Gumbel noise of this frame, scaled by the temperatures."""
+        temperature = self.bundle.temperature
+        frame = np.array([0, 0, 0, state.position[0]], np.uint64)
+        random = np.random.Generator(np.random.Philox(key=state.seed, counter=frame))
+        noise = np.zeros((1, len(temperature), len(self.bundle.codebook)), np.float32)
+        drawn = temperature > 0
+        noise[0, drawn] = random.gumbel(size=noise[0, drawn].shape) * temperature[drawn, None]
+        return noise
+
+    def _style(self, name: str | None) -> NDArray[np.float32]:
+        styles = self.bundle.styles
+        if name is not None and name not in styles:
+            raise StyleError(f"there is no style {name!r}; {did_you_mean(name, styles)}")
+        return styles[name or self.styles[0]]
+
+
+def _session(
+    graph: bytes, name: str, inputs: dict[str, tuple[int, ...]]
+) -> onnxruntime.InferenceSession:
+    """A graph ready to run, once its inputs are seen to have the shapes that the bundle gives."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # windows run beside each other instead
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises many kinds for a graph it cannot run
+        raise ModelError(f"{name} cannot be run ({error}); export the model again") from None
+    takes = {value.name: tuple(value.shape) for value in session.get_inputs()}
+    if takes != inputs:
+        raise ModelError(f"{name} takes {takes}, not {inputs}; export the model again")
+    return session
+
+
+def _run(
+    session: onnxruntime.InferenceSession, inputs: dict[str, NDArray[Any]]
+) -> list[NDArray[Any]]:
+    return session.run(None, inputs)  # type: ignore[return-value]  # these graphs give tensors only
+
+
+def _pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """A recording in pieces of a few seconds."""
+    step = int(FEED_SECONDS * SAMPLE_RATE)
+    return (samples[start : start + step] for start in range(0, len(samples), step))

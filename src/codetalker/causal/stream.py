@@ -1,0 +1,157 @@
+"""A live stream of the bundled family: its state as one plain value, and `Live` around it.
+
+In the flow **speech -> features -> codes -> motion**. Whatever a stream is, it is in its
+`StreamState`: saved as bytes in one process and restored in another, it goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from io import BytesIO
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from codetalker.audio import StreamResampler, as_mono
+from codetalker.errors import AudioError, ModelError
+from codetalker.motion import Motion
+
+FORMAT_VERSION = 1
+_MAX_BYTES = 64 << 20
+"""Of a saved state, which has 0.3 MB: more is no state."""
+
+
+@dataclass
+class StreamState:
+    """All that one moment of a stream leaves to the next; plain data.
+
+    Attributes:
+        model: digest of the model that the stream is of.
+        style: (width,) float32, the speaking style's embedding.
+        strength: scale of the articulation.
+        seed: of the noise that samples codes; frame i's noise depends on (seed, i) alone.
+        cache, context, motion, position: the state of `talker.onnx`; see `Bundle.state`.
+        pending: (N,) float32, the samples at 16 kHz from the start of the next window on.
+        received: samples at 16 kHz so far.
+        resampler: from the rate of the sound to 16 kHz.
+        finished: whether the sound has ended.
+    """
+
+    model: str
+    style: NDArray[np.float32]
+    strength: float
+    seed: int
+    cache: NDArray[np.float32]
+    context: NDArray[np.float32]
+    motion: NDArray[np.float32]
+    position: NDArray[np.int64]
+    pending: NDArray[np.float32]
+    received: int
+    resampler: StreamResampler
+    finished: bool = False
+
+    def to_bytes(self) -> bytes:
+        """The state as an npz file: arrays and numbers, no pickle."""
+        stream = BytesIO()
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "resampler"}
+        of_resampler = {f"resampler.{k}": v for k, v in self.resampler.values().items()}
+        np.savez(stream, format_version=FORMAT_VERSION, **own, **of_resampler)
+        return stream.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> StreamState:
+        """The state that `to_bytes` has saved.
+
+        Raises:
+            ModelError: these bytes are none, or of another version.
+        """
+        try:
+            values = _read(data)
+            if (version := values.pop("format_version")) != FORMAT_VERSION:
+                raise ModelError(
+                    f"this state of a stream has format version {version}, this release reads "
+                    f"{FORMAT_VERSION}; go on with the release that saved it"
+                )
+            mark = "resampler."
+            inner = {k.removeprefix(mark): values.pop(k) for k in [*values] if k.startswith(mark)}
+            return cls(**values, resampler=StreamResampler.restored(inner))
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise ModelError(
+                f"these bytes are no state of a stream ({error}); save one by state.to_bytes()"
+            ) from None
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
+            raise ValueError("too large")
+    with np.load(BytesIO(data), allow_pickle=False) as arrays:
+        stored: Mapping[str, NDArray[Any]] = {name: arrays[name] for name in arrays.files}
+    return {name: a if a.ndim else a.item() for name, a in stored.items()}
+
+
+class Streamer(Protocol):
+    """What makes motion of sound."""
+
+    def feed(self, state: StreamState, samples: NDArray[np.float32]) -> Motion: ...
+    def finish(self, state: StreamState) -> Motion: ...
+
+
+class Live:
+    """A stream: sound in, in chunks of any size; motion out, as soon as it can be known.
+
+    Call `finish` at the end of the sound: the frames that still waited for their look-ahead, about
+    a fifth of a second, come from it and from nothing else. As a context manager the stream takes
+    no more after the block, and a block that ends without `finish` is an error, not frames that go
+    missing unseen; where an exception leaves the block, that exception it is. To stop early, call
+    `finish` and drop what it returns.
+
+    Attributes:
+        state: what it goes on from; `state.to_bytes()` saves it.
+    """
+
+    def __init__(self, talker: Streamer, state: StreamState) -> None:
+        self._talker = talker
+        self.state = state
+
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the stream.
+
+        Raises:
+            AudioError: sound was fed, and the block ended, without an exception, before `finish`.
+        """
+        cut = self.state.resampler.received and not self.state.finished
+        self.state.finished = True
+        if cut and kind is None:
+            raise AudioError(
+                "the stream ended without its last frames; call finish() at the end of the sound, "
+                "inside the with block"
+            )
+
+    def feed(self, chunk: ArrayLike) -> Motion:
+        """Take the next (N,) or (N, channels) samples; return the frames they complete, 0 or more.
+
+        Raises:
+            AudioError: the stream is finished, or the samples are not finite numbers.
+        """
+        self._check_open()
+        return self._talker.feed(self.state, as_mono(chunk))
+
+    def finish(self) -> Motion:
+        """End the sound; return the frames that are left. T = ceil(seconds * fps) in all.
+
+        Raises:
+            AudioError: the stream is finished.
+        """
+        self._check_open()
+        return self._talker.finish(self.state)
+
+    def _check_open(self) -> None:
+        if self.state.finished:
+            raise AudioError("the stream is finished; start another one")

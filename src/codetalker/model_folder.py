@@ -1,0 +1,102 @@
+"""Model folders: `config.json`, which says what a model is, beside the files that it lists.
+
+In the flow speech -> features -> codes -> motion: where all of it lies between runs, whatever the
+family. Read strictly: versioned, every file checked against its SHA-256, no pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from codetalker.errors import ModelError
+
+FORMAT_VERSION = 1
+CONFIG = "config.json"
+BUNDLED = "default"
+"""The model of the package that `codetalker.load()` opens."""
+MAX_FILE_BYTES = 1 << 30
+_MAX_CONFIG_BYTES = 1 << 20
+
+
+def find_model(model: str | Path | None = None) -> Path:
+    """The folder of a model: that of a path or, where there is none, a bundled one of that name.
+
+    None is the bundled default model, whatever the working directory holds.
+
+    Raises:
+        ModelError: there is none; the message lists the names.
+    """
+    bundled = Path(str(files("codetalker").joinpath("assets/models")))
+    name = BUNDLED if model is None else str(model)
+    folders = (bundled / name,) if model is None else (Path(name).expanduser(), bundled / name)
+    for folder in folders:
+        if (folder / CONFIG).is_file():
+            return folder
+    there = sorted(p.parent.name for p in bundled.glob(f"*/{CONFIG}"))
+    raise ModelError(
+        f"there is no model {name!r}: name a folder with a {CONFIG}, or one of "
+        f"{', '.join(there) or 'the bundled models (none is installed)'}"
+    )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of any family of model.
+
+    Raises:
+        ModelError: it is missing or not a JSON object of a version that we know.
+    """
+    path = folder / CONFIG
+    try:
+        config = json.loads(_read(path, _MAX_CONFIG_BYTES))
+        version = config["format_version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ModelError(f"{path} is not a model's {CONFIG} ({error})") from None
+    if version != FORMAT_VERSION:
+        raise ModelError(
+            f"{path} has format version {version}, this release reads {FORMAT_VERSION}; "
+            "install the release that wrote it, or export the model again"
+        )
+    return config
+
+
+def write_config(folder: Path, family: str, config: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Write `config.json` with the checksums of the files `names`, which are there already."""
+    sums = {name: file_digest(folder / name) for name in names}
+    content = {"format_version": FORMAT_VERSION, "family": family, **config, "files": sums}
+    (folder / CONFIG).write_text(json.dumps(content, indent=1) + "\n")
+
+
+def read_file(path: Path, expected: str) -> bytes:
+    """A file of a model whole, once its SHA-256 is seen to be the expected one.
+
+    Raises:
+        ModelError: it is missing, too large, or another file than the model was written with.
+    """
+    content = _read(path, MAX_FILE_BYTES)
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise damaged(path)
+    return content
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file of any size."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def damaged(path: Path) -> ModelError:
+    """To raise where a file is not the one that `config.json` lists."""
+    return ModelError(f"{path} is damaged: its checksum is not that of {CONFIG}; copy it again")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        if path.stat().st_size > limit:
+            raise ModelError(f"{path} is larger than {limit >> 20} MiB, which no model file is")
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}") from None
