@@ -49,6 +49,7 @@ from tiny_model import (
 
 JAW = 17
 STYLES = ("anna", "bert")
+CPU = torch.device("cpu")
 PLAN = Plan(23, 1e-2, evaluate_every=5)
 CODEC_RECIPE = CodecRecipe(batch=4, frames=16, idle=0.5)
 CODEC_PLAN = Plan(56, 3e-3, warmup=5, evaluate_every=13)
@@ -269,7 +270,7 @@ def test_the_codec_resumes_exactly(
     tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Before the codebook starts (step 5), after it, and after idle rows were moved (step 50)."""
-    options = {"config": CODEC, "recipe": CODEC_RECIPE, "plan": CODEC_PLAN}
+    options = {"config": CODEC, "recipe": CODEC_RECIPE, "plan": CODEC_PLAN, "device": CPU}
 
     def run(folder: str) -> dict:
         train_codec(clips, bundled_head(), tmp_path / folder, **options)
@@ -287,7 +288,7 @@ def test_a_codec_run_does_not_go_on_with_another_recipe_model_or_other_clips(
 ) -> None:
     def run(clips: list[Clip], **changed: Any) -> None:
         options = {"config": CODEC, "recipe": CODEC_RECIPE, "plan": Plan(2, 1e-3)} | changed
-        train_codec(clips, bundled_head(), tmp_path, **options)
+        train_codec(clips, bundled_head(), tmp_path, device=CPU, **options)
 
     run(clips)
     before = (tmp_path / "last.pt").read_bytes()
@@ -311,7 +312,14 @@ def test_a_talker_run_does_not_go_on_with_another_recipe_other_data_or_codec(
 
     def run(data: TalkerData, codec: Codec, recipe: TalkerRecipe = TALKER_RECIPE) -> None:
         train_talker(
-            data, codec, bundled_head(), tmp_path, config=TALKER, recipe=recipe, plan=Plan(1, 1e-3)
+            data,
+            codec,
+            bundled_head(),
+            tmp_path,
+            config=TALKER,
+            recipe=recipe,
+            plan=Plan(1, 1e-3),
+            device=CPU,
         )
 
     run(data, tiny_codec())
@@ -331,7 +339,13 @@ def test_the_record_of_a_run_holds_its_options_and_every_commit_that_worked_on_i
     def run(commit: str | None) -> dict[str, Any]:
         monkeypatch.setattr(run_record, "code_commit", lambda: commit)
         train_codec(
-            clips, bundled_head(), tmp_path, config=CODEC, recipe=CODEC_RECIPE, plan=CODEC_PLAN
+            clips,
+            bundled_head(),
+            tmp_path,
+            config=CODEC,
+            recipe=CODEC_RECIPE,
+            plan=CODEC_PLAN,
+            device=CPU,
         )
         return json.loads((tmp_path / "run.json").read_text())
 
@@ -373,7 +387,7 @@ def test_the_talker_resumes_exactly(
         train_talker(
             TalkerData(sets, validation, WINDOWS, {}), tiny_codec(), bundled_head(),
             tmp_path / folder,
-            config=TALKER, recipe=TALKER_RECIPE, plan=TALKER_PLAN,
+            config=TALKER, recipe=TALKER_RECIPE, plan=TALKER_PLAN, device=CPU,
         )  # fmt: skip
         return load_checkpoint(tmp_path / folder / "last.pt")
 
@@ -389,7 +403,7 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
     rig = bundled_head()
     train_codec(
         clips, rig, tmp_path / "codec", config=CODEC, recipe=replace(CODEC_RECIPE, batch=8),
-        plan=replace(CODEC_PLAN, steps=300, evaluate_every=150),
+        plan=replace(CODEC_PLAN, steps=300, evaluate_every=150), device=CPU,
     )  # fmt: skip
     codec = load_codec(tmp_path / "codec")
     true = validation.motion
@@ -403,7 +417,7 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
     plan = replace(TALKER_PLAN, steps=250, evaluate_every=125)
     train_talker(
         TalkerData(sets, validation, WINDOWS, {}), codec, rig, tmp_path / "talker",
-        config=TALKER, recipe=replace(TALKER_RECIPE, batch=8), plan=plan,
+        config=TALKER, recipe=replace(TALKER_RECIPE, batch=8), plan=plan, device=CPU,
     )  # fmt: skip
     talker, windows = load_talker(tmp_path / "talker")
     assert windows == WINDOWS
@@ -429,7 +443,7 @@ def test_a_corpus_becomes_a_model_that_loads(
         bundled.train_bundled(
             few, tiny_codec(), whisper, tmp_path / "run",
             passes=1, config=config, recipe=TALKER_RECIPE, plan=Plan(4, 1e-3, evaluate_every=2),
-            default="bert", notes={"corpus": "made"},
+            device=CPU, default="bert", notes={"corpus": "made"},
         )  # fmt: skip
 
     run()
@@ -475,7 +489,13 @@ def test_a_codec_of_any_size_loads_from_its_run_alone(
     tmp_path: Path, clips: list[Clip], config: CodecConfig
 ) -> None:
     train_codec(
-        clips, bundled_head(), tmp_path, config=config, recipe=CODEC_RECIPE, plan=Plan(2, 1e-3)
+        clips,
+        bundled_head(),
+        tmp_path,
+        config=config,
+        recipe=CODEC_RECIPE,
+        plan=Plan(2, 1e-3),
+        device=CPU,
     )
     last = load_checkpoint(tmp_path / "last.pt")["model"]
     for path in (tmp_path, tmp_path / "best.pt", tmp_path / "last.pt"):
@@ -493,7 +513,13 @@ def test_a_record_that_does_not_fit_its_codec_is_refused(
     tmp_path: Path, clips: list[Clip], change: dict[str, Any]
 ) -> None:
     train_codec(
-        clips, bundled_head(), tmp_path, config=CODEC, recipe=CODEC_RECIPE, plan=Plan(1, 1e-3)
+        clips,
+        bundled_head(),
+        tmp_path,
+        config=CODEC,
+        recipe=CODEC_RECIPE,
+        plan=Plan(1, 1e-3),
+        device=CPU,
     )
     record = json.loads((tmp_path / "run.json").read_text())
     record["config"]["model"] |= change

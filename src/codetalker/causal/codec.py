@@ -142,7 +142,8 @@ class Codec(nn.Module):
 
     def context(self, batch: int = 1) -> Tensor:
         """(B, reach - 1, H, D) zeros: the rows before a recording."""
-        return torch.zeros(batch, self.config.reach - 1, self.config.heads, self.config.code_width)
+        shape = (batch, self.config.reach - 1, self.config.heads, self.config.code_width)
+        return torch.zeros(shape, device=self.order.device)
 
     def forward(self, motion: Tensor) -> tuple[Tensor, Quantized]:
         """Reconstruct (B, T, K) weights; also what was quantised on the way."""

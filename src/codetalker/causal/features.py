@@ -97,12 +97,12 @@ def extract(
     encoder: WhisperEncoder, windows: SpeechWindows, samples: NDArray[np.float32], batch: int = 64
 ) -> NDArray[np.float16]:
     """(N,) samples -> (count, kept, D) float16 features of every window."""
-    cut = windows.cut(samples)
+    cut, device = windows.cut(samples), encoder.positions.device
+    chunks = []
     with torch.inference_mode():
-        chunks = [
-            encoder(torch.from_numpy(cut[i : i + batch].copy()), windows.kept).half().numpy()
-            for i in range(0, len(cut), batch)
-        ]
+        for i in range(0, len(cut), batch):
+            heard = encoder(torch.from_numpy(cut[i : i + batch].copy()).to(device), windows.kept)
+            chunks.append(heard.half().cpu().numpy())
     return np.concatenate(chunks)
 
 

@@ -85,10 +85,9 @@ def free_run(
     shape = (len(speech), generator.codec.config.heads, generator.codec.config.codes)
     motions, codes = [], []
     for t in range(speech.shape[1]):
-        noise = gumbel(torch.rand(shape, generator=random).clamp(1e-7, 1 - 1e-7))
-        motion, code, cache, context = generator(
-            speech[:, t], style, noise * temperature[:, None], *state
-        )
+        uniform = torch.rand(shape, generator=random).clamp(1e-7, 1 - 1e-7).to(speech.device)
+        noise = gumbel(uniform) * temperature[:, None]
+        motion, code, cache, context = generator(speech[:, t], style, noise, *state)
         state = State(cache, context, motion, state.position + 1)
         motions.append(motion)
         codes.append(code)

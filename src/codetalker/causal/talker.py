@@ -174,8 +174,11 @@ class Talker(nn.Module):
         """The state before the first frame: a neutral face and nothing to attend to."""
         c = self.config
         shape = (c.layers, 2, batch, c.attention_heads, c.window - 1, c.width // c.attention_heads)
+        device = self.positions.device
         return TalkerState(
-            torch.zeros(shape), torch.zeros(batch, c.channels), torch.zeros(1, dtype=torch.int64)
+            torch.zeros(shape, device=device),
+            torch.zeros(batch, c.channels, device=device),
+            torch.zeros(1, dtype=torch.int64, device=device),
         )
 
     def _embed(self, speech: Tensor, style: Tensor, past: Tensor, position: Tensor) -> Tensor:

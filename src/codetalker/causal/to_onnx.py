@@ -72,7 +72,7 @@ def export_bundle(
     """
     encoder, talker, codec = model.encoder, model.talker, model.codec
     for module in (encoder, talker, codec):
-        round_to_half(module.eval())
+        round_to_half(module.eval().cpu())
     generator = Generator(talker, codec)
     state = generator.start()
     width = talker.config.width

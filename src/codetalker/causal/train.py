@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from rich.progress import Progress, TaskID
 
-from codetalker.causal.bundle import Bundle
 from codetalker.causal.codec import TEMPERATURES, Codec
 from codetalker.causal.features import FeatureSet, extract, feature_set
 from codetalker.causal.talker import TalkerConfig
@@ -33,6 +32,7 @@ from codetalker.causal.whisper import WhisperConfig, WhisperEncoder, load_whispe
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError, MissingExtraError
 from codetalker.rig import bundled_head
+from codetalker.training import processes
 from codetalker.training.loop import Plan
 from codetalker.training.run_record import tensors_digest, values_digest
 from codetalker.windows import SpeechWindows
@@ -78,10 +78,11 @@ def train_bundled(
     config: TalkerConfig,
     recipe: TalkerRecipe,
     plan: Plan,
+    device: torch.device,
     default: str | None,
     notes: dict[str, str],
-) -> Bundle:
-    """Train the talker, and write `folder/bundle`.
+) -> None:
+    """Train the talker; the first process then writes `folder/bundle`.
 
     Args:
         clips: of a corpus, of all splits.
@@ -95,11 +96,12 @@ def train_bundled(
         DataError: the corpus cannot be trained on, or has no clips of that speaker.
     """
     windows = SpeechWindows()
-    encoder = load_whisper(whisper, WhisperConfig())
+    encoder = load_whisper(whisper, WhisperConfig()).to(device)
     styles = speaking_styles(clips)
     if default not in (None, *styles):
         raise DataError(f"there is no speaker {default!r}; the corpus has {', '.join(styles)}")
-    sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
+    with processes.first_one_first():
+        sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
     validation = validation_set(clips, encoder, windows, styles)
     used = (clip.digest(with_sound=True) for clip in clips if clip.split in ("train", "val"))
     source = {
@@ -110,12 +112,14 @@ def train_bundled(
     }
     data = TalkerData(sets, validation, windows, source)
     rig = bundled_head()
-    train_talker(data, codec, rig, folder, config=config, recipe=recipe, plan=plan)
+    train_talker(data, codec, rig, folder, config=config, recipe=recipe, plan=plan, device=device)
+    if processes.rank() > 0:
+        return
     talker, _ = load_talker(folder)
     rows = {name: i for i, name in enumerate(styles)}
     rows = {NEUTRAL: rows[default or styles[0]]} | rows
     shutil.rmtree(folder / "bundle", ignore_errors=True)
-    return export_bundle(
+    export_bundle(
         folder / "bundle", Trained(encoder, talker, codec, windows), rig,
         styles=rows, default_style=NEUTRAL, temperature=TEMPERATURES, notes=notes,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from codetalker.causal.losses import GeometryLoss, GeometryWeights
 from codetalker.data.clip import Clip
 from codetalker.nn.quantizer import perplexity
 from codetalker.rig import Rig
+from codetalker.training import processes
 from codetalker.training.loop import Losses, Plan, fit
 from codetalker.training.run_record import run_record, values_digest
 from codetalker.training.trained import part_of, read_trained, undescribed
@@ -66,23 +67,21 @@ class CodecTraining(nn.Module):
         self.geometry = GeometryLoss(rig, GeometryWeights())
         self.register_buffer("usage", torch.ones(codec.config.codes))
         self.usage: Tensor
+        self.register_buffer("_used", torch.zeros(codec.config.codes), persistent=False)
+        self._used: Tensor
         self._speakers = _by_speaker([c for c in clips if c.split == "train"])
         self._start = int(recipe.continuous * plan.steps)
 
-    def losses(self, step: int) -> Losses:
-        """Named losses on the batch of this step."""
-        motion, mask = self.batch(step)
+    def losses(self, share: int) -> Losses:
+        """Named losses on the batch of this share."""
+        motion, mask = self.batch(share)
         features = self.codec.encode(motion)
-        if step < self._start:
+        if share < self._start * self.plan.shares:
             return {"loss": self.geometry(self.codec.decode(features), motion, mask)}
-        if step == self._start:
-            self._start_codebook()
         quantized = self.codec.quantizer(features)
         reconstruction = self.geometry(self.codec.decode(quantized.values), motion, mask)
         spread = self._entropy(features)
-        with torch.no_grad():
-            used = torch.bincount(quantized.indices.flatten(), minlength=len(self.usage)).float()
-            self.usage.mul_(0.99).add_(used / used.mean(), alpha=0.01)
+        self._used += torch.bincount(quantized.indices.flatten(), minlength=len(self.usage))
         recipe = self.recipe
         loss = reconstruction + recipe.codebook * quantized.loss - recipe.entropy * spread
         return {
@@ -93,19 +92,32 @@ class CodecTraining(nn.Module):
         }
 
     @torch.no_grad()
+    def start(self, step: int) -> None:
+        """Start the codebook when its step has come."""
+        if step == self._start:
+            self._start_codebook()
+            processes.agree_on(self.codec.quantizer.embedding.weight)
+
+    @torch.no_grad()
     def revive(self, step: int) -> None:
-        """Move idle rows of the codebook to features of the batch."""
-        if step % 50 or not self._start <= step < self.recipe.settled * self.plan.steps:
+        """Count how the step used the codebook; move idle rows to features of a batch."""
+        if step < self._start:
+            return
+        used = processes.sum_counts(self._used)
+        self.usage.mul_(0.99).add_(used / used.mean(), alpha=0.01)
+        self._used.zero_()
+        if step % 50 or step >= self.recipe.settled * self.plan.steps:
             return
         idle = self.usage < self.recipe.idle
-        features = self.codec.encode(self.batch(step)[0]).flatten(0, 2)
+        features = self.codec.encode(self.batch(step * self.plan.shares)[0]).flatten(0, 2)
         chosen = torch.randint(len(features), (int(idle.sum()),))
         self.codec.quantizer.embedding.weight[idle] = features[chosen]
         self.usage[idle] = 1.0
+        processes.agree_on(self.codec.quantizer.embedding.weight)
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Sequences (B, T, K) drawn from (seed, step), and a mask of the channels to compare."""
-        random = np.random.default_rng((self.plan.seed, step))
+    def batch(self, share: int) -> tuple[Tensor, Tensor]:
+        """Sequences (B, T, K) drawn from (seed, share), and a mask of the channels to compare."""
+        random = np.random.default_rng((self.plan.seed, share))
         frames, count = self.recipe.frames, self.recipe.batch
         main, *others = self._speakers
         rows = []
@@ -120,13 +132,13 @@ class CodecTraining(nn.Module):
         mask = torch.ones_like(motion)
         upper = list(UPPER.channels)
         mask[..., upper] = (motion[..., upper].amax((1, 2), keepdim=True) > 0).float()
-        return motion, mask
+        return motion.to(self.usage.device), mask.to(self.usage.device)
 
     @torch.no_grad()
     def _start_codebook(self, rounds: int = 15) -> None:
         """k-means over features of 40 batches."""
-        steps = range(1_000_000, 1_000_040)
-        features = torch.cat([self.codec.encode(self.batch(s)[0]).flatten(0, 2) for s in steps])
+        shares = range(1_000_000, 1_000_040)
+        features = torch.cat([self.codec.encode(self.batch(s)[0]).flatten(0, 2) for s in shares])
         rows = self.codec.quantizer.embedding.weight
         rows.copy_(features[torch.randperm(len(features))[: len(rows)]])
         for _ in range(rounds):
@@ -152,12 +164,15 @@ def train_codec(
     config: CodecConfig,
     recipe: CodecRecipe,
     plan: Plan,
+    device: torch.device,
 ) -> None:
     """Train on the clips of split `train`, watch those of split `val`; resume what is there."""
+    plan = plan.among(processes.count())
     torch.manual_seed(plan.seed)
-    training = CodecTraining(Codec(config), rig, clips, recipe, plan)
-    validation = [torch.from_numpy(at_rate(c, FPS)) for c in clips if c.split == "val"]
-    lips = torch.from_numpy(1e3 * rig.basis("lips").reshape(config.channels, -1))
+    training = CodecTraining(Codec(config), rig, clips, recipe, plan).to(device)
+    watched = [clip for clip in clips if clip.split == "val"]
+    validation = [torch.from_numpy(at_rate(clip, FPS)).to(device) for clip in watched]
+    lips = torch.from_numpy(1e3 * rig.basis("lips").reshape(config.channels, -1)).to(device)
 
     @torch.no_grad()
     def evaluate() -> dict[str, float]:
@@ -179,7 +194,8 @@ def train_codec(
     record = run_record("codec", model=config, recipe=recipe, data={"clips": values_digest(used)})
     fit(
         training, plan, training.losses, evaluate, folder,
-        watch="lip_error_mm", after_step=training.revive, config=record,
+        watch="lip_error_mm", before_step=training.start, after_step=training.revive,
+        config=record,
     )  # fmt: skip
 
 

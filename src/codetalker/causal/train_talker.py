@@ -29,6 +29,7 @@ from codetalker.causal.talker import Talker, TalkerConfig
 from codetalker.errors import DataError
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.rig import Rig
+from codetalker.training import processes
 from codetalker.training.loop import Losses, Plan, fit
 from codetalker.training.run_record import run_record
 from codetalker.training.trained import part_of, read_trained, undescribed
@@ -79,9 +80,13 @@ class Batch:
     known: Tensor
     style: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The same there."""
+        return Batch(*(value.to(device) for value in vars(self).values()))
+
 
 class Sampler:
-    """Draws sequences from feature sets, the same ones for the same (seed, step)."""
+    """Draws sequences from feature sets, the same ones for the same (seed, share)."""
 
     def __init__(
         self,
@@ -103,8 +108,8 @@ class Sampler:
         styles = np.bincount(sets[0].styles, np.diff(sets[0].starts))
         self.main = int(styles.argmax())
 
-    def __call__(self, step: int) -> Batch:
-        random = np.random.default_rng((self.seed, step))
+    def __call__(self, share: int) -> Batch:
+        random = np.random.default_rng((self.seed, share))
         rows = [self._row(random) for _ in range(self.recipe.batch)]
         return Batch(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
 
@@ -157,9 +162,9 @@ class TalkerTraining(nn.Module):
         self.register_buffer("mouth", speech_driven, persistent=False)
         self.mouth: Tensor
 
-    def losses(self, step: int) -> Losses:
-        """Named losses on the batch of this step."""
-        batch = self.sample(step)
+    def losses(self, share: int) -> Losses:
+        """Named losses on the batch of this share."""
+        batch = self.sample(share).to(self.mouth.device)
         codec, lead = self._frozen[0], self.sample.lead
         mouth_heads = codec.config.parts[0].heads
         self.talker.train()
@@ -168,8 +173,8 @@ class TalkerTraining(nn.Module):
         before = batch.motion[:, lead - 1 : -1]
         rows = codec.quantizer.embedding(batch.codes) * batch.known[..., None, None]
         target, context = rows[:, lead:], rows[:, 1:lead]
-        past = self._past(step, speech, style, before, context)
-        phase = step % self.talker.config.period
+        past = self._past(share // self.plan.shares, speech, style, before, context)
+        phase = share % self.talker.config.period
         features = self.talker(speech, style, past, phase)
         values = codec.quantizer(features).values
         motion = codec.decode(values, context)
@@ -210,7 +215,7 @@ class TalkerTraining(nn.Module):
         codec, recipe = self._frozen[0], self.recipe
         count = len(true)
         share = recipe.own_past * min(1.0, 2 * step / self.plan.steps)
-        own = torch.rand(count) < share
+        own = (torch.rand(count) < share).to(true.device)
         past = true
         if own.any():
             features = self.talker(speech[own], style[own], self._disturbed(true[own]))
@@ -219,7 +224,8 @@ class TalkerTraining(nn.Module):
             past = true.clone()
             past[own] = torch.where(self.mouth == 1, motion, true[own])
         past = self._disturbed(past)
-        return past * (torch.rand(count) >= recipe.forget)[:, None, None]
+        kept = (torch.rand(count) >= recipe.forget).to(true.device)
+        return past * kept[:, None, None]
 
     def _disturbed(self, past: Tensor) -> Tensor:
         return (past + self.recipe.noise * torch.randn_like(past)).clamp(0, 1)
@@ -257,18 +263,19 @@ def free_running_figures(
 ) -> dict[str, float]:
     """The metrics of free-running generation, the upper face sampled."""
     talker.eval()
+    device = talker.positions.device
     with torch.inference_mode():
-        speech = talker.adapter(validation.features).flatten(1, 2)
-        style = talker.style(validation.style)
+        speech = talker.adapter(validation.features.to(device)).flatten(1, 2)
+        style = talker.style(validation.style.to(device))
     heads = torch.tensor([part.heads for part in codec.config.parts])
-    temperature = torch.tensor(TEMPERATURES).repeat_interleave(heads)
+    temperature = torch.tensor(TEMPERATURES).repeat_interleave(heads).to(device)
     motion, _ = free_run(Generator(talker, codec), speech, style, temperature)
     metrics = RigMetrics(rig)
     frames = validation.motion.shape[1]
     for i in range(len(motion)):
         metrics.add(
             str(i),
-            motion[i, :frames].numpy(),
+            motion[i, :frames].cpu().numpy(),
             validation.motion[i].numpy(),
             fps,
             validation.silence[i],
@@ -288,12 +295,14 @@ def train_talker(
     config: TalkerConfig,
     recipe: TalkerRecipe,
     plan: Plan,
+    device: torch.device,
 ) -> None:
     """Train on features and the motion that belongs to them; resume what is there."""
+    plan = plan.among(processes.count())
     torch.manual_seed(plan.seed)
-    talker = Talker(config, data.windows)
+    talker, codec = Talker(config, data.windows), codec.to(device)
     sampler = Sampler(data.sets, codec, data.windows, recipe, plan.seed)
-    training = TalkerTraining(talker, codec, rig, sampler, recipe, plan)
+    training = TalkerTraining(talker, codec, rig, sampler, recipe, plan).to(device)
 
     def evaluate() -> dict[str, float]:
         return free_running_figures(talker, codec, rig, data.validation, data.windows.fps)
@@ -328,8 +337,8 @@ def load_talker(path: Path) -> tuple[Talker, SpeechWindows]:
 def _stream_codes(data: FeatureSet, codec: Codec, windows: SpeechWindows) -> NDArray[np.int16]:
     """(T, H) codes of all motion, each stream encoded from its own start."""
     bounds = data.starts * windows.frames_per_hop
-    parts = [
-        codec.quantizer.nearest(codec.encode(torch.from_numpy(data.weights[a:b].copy())[None]))[0]
-        for a, b in pairwise(bounds)
-    ]
-    return torch.cat(parts).short().numpy()
+    parts = []
+    for a, b in pairwise(bounds):
+        motion = torch.from_numpy(data.weights[a:b].copy()).to(codec.order.device)
+        parts.append(codec.quantizer.nearest(codec.encode(motion[None]))[0])
+    return torch.cat(parts).short().cpu().numpy()

@@ -10,6 +10,7 @@ import tyro
 
 from codetalker.causal import train_codec as stage1
 from codetalker.causal import train_talker as stage2
+from codetalker.causal.bundle import load_bundle
 from codetalker.causal.codec import CodecConfig
 from codetalker.causal.talker import TalkerConfig
 from codetalker.causal.train import find_whisper, speaking_styles, train_bundled
@@ -18,6 +19,7 @@ from codetalker.causal.train_talker import TalkerRecipe
 from codetalker.data.corpus import read_corpus
 from codetalker.errors import OptionError
 from codetalker.rig import bundled_head
+from codetalker.training import processes
 from codetalker.training.loop import Plan
 
 Folder = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
@@ -32,23 +34,25 @@ class CodecStage:
         out: the run's folder; a run that was stopped goes on there.
         recipe: losses and batches.
         plan: steps, rates, seed.
+        device: cpu or cuda; a GPU if there is one.
     """
 
     corpus: Path
     out: Folder
     recipe: CodecRecipe = field(default_factory=CodecRecipe)
     plan: Plan = stage1.PLAN
+    device: str | None = None
 
     def run(self) -> None:
         """Train; the folder is what stage 2 takes as --codec."""
-        train_codec(
-            read_corpus(self.corpus),
-            bundled_head(),
-            self.out,
-            config=CodecConfig(),
-            recipe=self.recipe,
-            plan=self.plan,
-        )
+        clips = read_corpus(self.corpus)
+        with processes.joined(self.device) as device:
+            train_codec(
+                clips, bundled_head(), self.out,
+                config=CodecConfig(), recipe=self.recipe, plan=self.plan, device=device,
+            )  # fmt: skip
+            if processes.rank() == 0:
+                print(f"{self.out}: trained; give it to stage 2 as --codec {self.out}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class TalkerStage:
         default_speaker: whose style is the default; by default who has the most clips.
         recipe: losses and batches.
         plan: steps, rates, seed.
+        device: cpu or cuda; a GPU if there is one.
     """
 
     corpus: Path
@@ -74,6 +79,7 @@ class TalkerStage:
     default_speaker: str | None = None
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
     plan: Plan = stage2.PLAN
+    device: str | None = None
 
     def run(self) -> None:
         """Train; `bundle` in the folder is the model."""
@@ -87,12 +93,15 @@ class TalkerStage:
             code_width=codec.config.code_width,
         )
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
-        bundle = train_bundled(
-            clips, codec, find_whisper(self.whisper), self.out,
-            passes=self.passes, config=config, recipe=self.recipe, plan=self.plan,
-            default=self.default_speaker, notes=notes,
-        )  # fmt: skip
-        print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
+        with processes.joined(self.device) as device:
+            train_bundled(
+                clips, codec, find_whisper(self.whisper), self.out,
+                passes=self.passes, config=config, recipe=self.recipe, plan=self.plan,
+                device=device, default=self.default_speaker, notes=notes,
+            )  # fmt: skip
+            if processes.rank() == 0:
+                bundle = load_bundle(self.out / "bundle")
+                print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
 
 
 def stages() -> tuple[Any, Any]:

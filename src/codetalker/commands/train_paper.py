@@ -62,8 +62,7 @@ class PaperCodecStage:
         store = _store(self.data, self.preset)
         default = preset(self.preset).codec
         config = _of_store(self.model, default, vertices=store.vertices_per_face)
-        device = processes.own_device(self.device)
-        with processes.joined(device):
+        with processes.joined(self.device) as device:
             train_codec(store, self.out, config, self.plan, self.recipe, device)
             if processes.rank() == 0:
                 print(f"{self.out}: trained; give it to stage 2 as --codec {self.out}")
@@ -114,8 +113,7 @@ class PaperTalkerStage:
         talker = self._talker(store)
         config = PaperConfig(self.preset, codec_config, talker, self.speech, store.unit_mm)
         face = self._face(store, talker.default_subject)
-        device = processes.own_device(self.device)
-        with processes.joined(device):
+        with processes.joined(self.device) as device:
             train_talker(
                 store, self.out, config, codec, self.wav2vec2, self.plan, self.recipe, device
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,7 +67,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """A `Schedule` in steps, one share each: warm-up, then a cosine; AdamW.
+    """A `Schedule` in steps: warm-up, then a cosine; AdamW.
 
     Attributes:
         steps: optimiser steps in all.
@@ -76,6 +76,7 @@ class Plan:
         clip: largest norm of the gradient.
         seed: of everything random.
         evaluate_every: steps between evaluations and checkpoints.
+        shares: batches per step in each process; the step follows the mean of their losses.
     """
 
     steps: int
@@ -85,10 +86,17 @@ class Plan:
     clip: float = 5.0
     seed: int = 0
     evaluate_every: int = 250
+    shares: int = 1
 
-    @property
-    def shares(self) -> int:
-        return 1
+    def __post_init__(self) -> None:
+        for name in ("steps", "warmup", "evaluate_every", "shares"):
+            value = getattr(self, name)
+            if value < 1:
+                raise OptionError(f"plan: {name} is {value}; choose 1 or more")
+
+    def among(self, processes: int) -> Plan:
+        """For that many processes together: a step then has the shares of all of them."""
+        return replace(self, shares=self.shares * processes)
 
     @property
     def save_every(self) -> int:
@@ -122,6 +130,7 @@ def fit(
     folder: Path,
     *,
     watch: str,
+    before_step: Callable[[int], None] = lambda step: None,
     after_step: Callable[[int], None] = lambda step: None,
     warn: Callable[[Figures], Sequence[str]] = lambda figures: (),
     config: Mapping[str, Any] | None = None,
@@ -133,7 +142,8 @@ def fit(
         losses: named scalars of share i, where step s has the shares from s * plan.shares on;
             "loss" is minimised, the others are logged.
         evaluate: figures of the present model; the lowest `watch` is kept as `best.pt`.
-        after_step: called after the optimiser; it may change parameters, deterministically.
+        before_step, after_step: called before the losses and after the optimiser, in every process
+            with the same random numbers; they may change parameters, deterministically.
         warn: what looks wrong about the figures, one line each.
         config: plain values that say what is trained; must be the same when a run goes on.
 
@@ -158,7 +168,10 @@ def fit(
         write_record(folder, record | {"steps": plan.steps})
     with RunLog(folder, plan.steps, first, silent=not writes) as log:
         for step in range(first, plan.steps):
+            _seed(plan, step * plan.shares)
+            before_step(step)
             values = _step(model, plan, optimiser, losses, step, folder)
+            _seed(plan, step * plan.shares)
             after_step(step)
             log.add(values)
             evaluates = _due(step, plan.evaluate_every, plan.steps)
@@ -188,7 +201,7 @@ def _step(
     sums: dict[str, Tensor] = {}
     first = step * plan.shares
     for share in range(first + processes.rank(), first + plan.shares, processes.count()):
-        torch.manual_seed(plan.seed * 1_000_003 + share)
+        _seed(plan, share)
         values = {name: value / plan.shares for name, value in losses(share).items()}
         values["loss"].backward()
         for name, value in values.items():
@@ -204,6 +217,10 @@ def _step(
         )
     optimiser.step()
     return totals
+
+
+def _seed(plan: Schedule, share: int) -> None:
+    torch.manual_seed(plan.seed * 1_000_003 + share)
 
 
 def _due(step: int, every: int, steps: int) -> bool:

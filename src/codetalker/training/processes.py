@@ -40,18 +40,33 @@ def own_device(name: str | None = None) -> torch.device:
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[None]:
-    """Within, this process works with the others that torchrun started; alone if there are none."""
+def joined(device: str | None) -> Iterator[torch.device]:
+    """Within, this process works with the others that torchrun started; alone if there are none.
+
+    Gives the device that `own_device` finds for it.
+    """
+    own = own_device(device)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield
+        yield own
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    dist.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
-        yield
+        yield own
+        dist.barrier()  # a process that ends while gloo's threads hold its tensors is aborted
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def first_one_first() -> Iterator[None]:
+    """The first process runs the block, then the others do, and find what it has left on disk."""
+    if rank() > 0:
+        dist.barrier()
+    yield
+    if rank() == 0 and count() > 1:
+        dist.barrier()
 
 
 def rank() -> int:
@@ -83,6 +98,19 @@ def sum_gradients(parameters: Sequence[nn.Parameter], optimiser: torch.optim.Opt
             parameter.grad = torch.zeros_like(parameter)
         if count() > 1:
             dist.all_reduce(parameter.grad)
+
+
+def sum_counts(counts: Tensor) -> Tensor:
+    """Counts of the same things, summed over the processes in place."""
+    if count() > 1:
+        dist.all_reduce(counts)
+    return counts
+
+
+def agree_on(values: Tensor) -> None:
+    """Give every process the first one's values: kernels of a GPU may differ in the last bit."""
+    if count() > 1:
+        dist.broadcast(values, 0)
 
 
 def sum_values(values: Mapping[str, Tensor]) -> dict[str, float]:
