@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,8 +126,8 @@ class Motion:
         count = frame_count(duration, fps)
         return replace(self, weights=resample_curves(self.weights, self.fps, fps, count), fps=fps)
 
-    def save(self, path: str | os.PathLike[str], **options: Any) -> None:
-        """Write a file in the format of the suffix (`codetalker.export.FORMATS`).
+    def save(self, path: str | os.PathLike[str], **options: Any) -> Path:
+        """Write a file in the format of the suffix (`codetalker.export.FORMATS`), and say where.
 
         Args:
             path: the file; it appears complete or not at all.
@@ -138,7 +139,7 @@ class Motion:
         """
         from codetalker import export
 
-        export.save(self, path, **options)
+        return export.save(self, path, **options)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Motion:

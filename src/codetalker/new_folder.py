@@ -11,6 +11,16 @@ from pathlib import Path
 from codetalker.errors import OutputError
 
 
+def check_new_folder(path: Path) -> None:
+    """See that a folder can be made there: nothing, or an empty folder, is in its place.
+
+    Raises:
+        OutputError: something with content is already there.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"{path} already exists; choose another name or remove it")
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path`; renamed to it on success, else removed.
@@ -20,8 +30,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise OutputError(f"{path} already exists; choose another name or remove it")
+        check_new_folder(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary

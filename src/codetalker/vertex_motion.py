@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codetalker.curves import frame_count, resample_curves
 from codetalker.errors import MotionError, OutputError, did_you_mean
-from codetalker.export import Progress, check_options, replacing
+from codetalker.export import Progress, check_options, replacing, written_to
 from codetalker.export.npz import motion_arrays
 from codetalker.mesh_file import Mesh, write_obj, write_ply
 from codetalker.motion import Motion, check_fps
@@ -228,7 +228,7 @@ def _write_mp4(
 
 
 def _write_sequence(path: Path, motion: VertexMotion, progress: Progress | None) -> Path:
-    folder = path.with_suffix("")
+    folder = written_to(path)
     write = {".obj": write_obj, ".ply": write_ply}[path.suffix.lower()]
     with new_folder(folder) as temporary:
         for i, vertices in enumerate(motion.vertices):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codetalker.errors import OptionError, OutputError, did_you_mean
+from codetalker.new_folder import check_new_folder
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
@@ -44,6 +45,9 @@ FORMATS = {
 }
 """What can be written, by suffix."""
 
+SEQUENCES = (".obj", ".ply")
+"""Suffixes, of vertex motion only, that give a folder with a mesh for every frame."""
+
 
 def save(
     motion: Motion,
@@ -51,8 +55,8 @@ def save(
     /,
     progress: Progress | None = None,
     **options: Any,
-) -> None:
-    """Write a motion in the format of the path's suffix.
+) -> Path:
+    """Write a motion in the format of the path's suffix, and say where.
 
     Args:
         motion: what to write.
@@ -74,6 +78,12 @@ def save(
         options["progress"] = progress
     with replacing(path) as temporary:
         write(temporary, motion, **options)
+    return path
+
+
+def written_to(path: Path) -> Path:
+    """What appears for an output of that name: the file, or the folder of a mesh sequence."""
+    return path.with_suffix("") if path.suffix.lower() in SEQUENCES else path
 
 
 def check_output(path: Path, known: Collection[str] = tuple(FORMATS)) -> None:
@@ -82,12 +92,15 @@ def check_output(path: Path, known: Collection[str] = tuple(FORMATS)) -> None:
     `known` are the suffixes that the motion can be written with.
 
     Raises:
-        OutputError: the suffix is unknown, or the folder does not exist or is not writable.
+        OutputError: the suffix is unknown, the folder does not exist or is not writable, or the
+            folder that a mesh sequence is to make is there already.
     """
     if path.suffix.lower() not in known:
         hint = did_you_mean(path.suffix.lower(), known, str)
         raise OutputError(f"{path}: no format has the suffix {path.suffix!r}; {hint}")
-    if path.is_dir():
+    if written_to(path) != path:
+        check_new_folder(written_to(path))
+    elif path.is_dir():
         raise OutputError(f"{path} is a directory; name a file")
     if not path.parent.is_dir():
         raise OutputError(f"the folder {path.parent} does not exist; create it first")
