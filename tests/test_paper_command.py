@@ -53,6 +53,33 @@ def test_import_and_animate(workplace, capsys):
     assert motion.triangles is not None
 
 
+def test_a_mesh_sequence_is_told_by_its_folder_and_refused_before_the_computing(
+    workplace, capsys, monkeypatch
+):
+    assert convert(workplace, workplace / "trained", "--template", str(workplace / "face.ply")) == 0
+    command = ["animate", str(workplace / "speech.wav"), "--model", str(workplace / "model")]
+    out = workplace / "out.obj"
+    capsys.readouterr()
+    assert main([*command, "-o", str(out)]) == 0
+    assert capsys.readouterr().out == f"{workplace / 'out'}: 0.96 s, 24 frames at 25 fps\n"
+    assert len(list((workplace / "out").iterdir())) == 24
+    assert not out.exists()
+
+    def computing(*arguments, **options):
+        raise AssertionError("the output could have been refused before")
+
+    monkeypatch.setattr("codetalker.paper.runtime.PaperTalker.animate", computing)
+    (workplace / "taken").write_text("a file in the folder's place")
+    two = ["-o", str(workplace / "new.obj"), "-o", str(workplace / "new.ply")]
+    for outputs, message in (
+        (["-o", str(out)], f"{workplace / 'out'} already exists"),
+        (["-o", str(workplace / "taken.ply")], f"{workplace / 'taken'} already exists"),
+        (two, f"to make the folder {workplace / 'new'}"),
+    ):
+        assert main([*command, *outputs]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_mistakes_are_one_line_and_status_two(workplace, capsys):
     trained = workplace / "trained"
     for call, message in (

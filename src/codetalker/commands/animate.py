@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.errors import AudioError, OptionError, OutputError, did_you_mean
-from codetalker.files import Progress, check_output
+from codetalker.files import check_output, written_to
+from codetalker.progress import Progress
 from codetalker.motion import check_fps
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def _animate_one(talker: Talker, recording: Path, paths: list[Path], **options) 
         motion = talker.animate(Waveform.load(recording), **options, progress=progress)
     for path in paths:
         with _progress_bar(path.name) as progress:
-            motion.save(path, progress=progress)
-        print(f"{path}: {motion.duration:.2f} s, {len(motion)} frames at {motion.fps:g} fps")
+            written = motion.save(path, progress=progress)
+        print(f"{written}: {motion.duration:.2f} s, {len(motion)} frames at {motion.fps:g} fps")
 
 
 def _plan(
@@ -110,13 +111,18 @@ def _plan(
         ]
     taken = {recording.absolute(): recording for recording in audio}
     for recording, paths in jobs:
-        for path in paths:
-            other = taken.setdefault(path.absolute(), recording)
-            if path.absolute() == other.absolute():
-                raise OutputError(f"{path} would replace the recording itself; choose another -o")
+        places = [written_to(path) for path in paths]
+        for path, place in zip(paths, places, strict=True):
+            other = taken.setdefault(place.absolute(), recording)
+            if place.absolute() == other.absolute():
+                raise OutputError(f"{place} would replace the recording itself; choose another -o")
             if other is not recording:
                 raise OutputError(
-                    f"{recording} and {other} would both be written to {path}; rename one of them"
+                    f"{recording} and {other} would both be written to {place}; rename one of them"
+                )
+            if place != path and places.count(place) > 1:
+                raise OutputError(
+                    f"{path} is not the only -o to make the folder {place}; name it otherwise"
                 )
     return jobs
 

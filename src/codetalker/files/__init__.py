@@ -85,7 +85,8 @@ def save(
         OptionError: the format has no such option.
     """
     path = Path(path)
-    place = check_output(path, formats_of(type(motion)))
+    check_output(path, formats_of(type(motion)))
+    place = written_to(path)
     suffix = path.suffix.lower()
     chosen = next(f for f in FORMATS if f.suffix == suffix and f.takes in motion.FORMS)
     module, function = chosen.writer.split(":")
@@ -104,8 +105,14 @@ def save(
     return place
 
 
-def check_output(path: Path, known: Collection[str]) -> Path:
-    """See that a motion can be written there, before the work that makes it; say what will be made.
+def written_to(path: Path) -> Path:
+    """What appears for an output of that name: the file, or the folder of a mesh sequence."""
+    sequences = {f.suffix for f in FORMATS if f.sequence}
+    return path.with_suffix("") if path.suffix.lower() in sequences else path
+
+
+def check_output(path: Path, known: Collection[str]) -> None:
+    """See that a motion can be written there, before the work that makes it.
 
     Args:
         path: the name that the user gives.
@@ -123,13 +130,10 @@ def check_output(path: Path, known: Collection[str]) -> Path:
         raise OutputError(f"the folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise OutputError(f"the folder {path.parent} is not writable; choose another one")
-    if any(f.sequence for f in FORMATS if f.suffix == suffix):
-        place = path.with_suffix("")
-        check_new_folder(place)
-        return place
-    if path.is_dir():
+    if written_to(path) != path:
+        check_new_folder(written_to(path))
+    elif path.is_dir():
         raise OutputError(f"{path} is a directory; name a file")
-    return path
 
 
 def _options(write: Callable[..., Any]) -> set[str]:
