@@ -84,12 +84,11 @@ def parts(talker: CausalTalker, sound: NDArray[np.float32], runs: int) -> tuple[
     """Processor seconds for all windows of the speech encoder, and for all frames."""
     cut = talker.bundle.windows.cut(sound)
     heard = np.concatenate([talker.hear(window) for window in cut])
-    style = next(iter(talker.bundle.styles.values()))
 
     def all_frames() -> None:
         state = talker.start()
         for row in heard:
-            talker.frame(row, style, state)
+            talker.frame(row, state)
 
     hear = best_of(runs, lambda: [talker.hear(window) for window in cut])
     return hear.cpu, best_of(runs, all_frames).cpu

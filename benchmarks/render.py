@@ -61,7 +61,7 @@ def main() -> None:
     start = time.process_time()
     draw = renderer.Renderer.of(head, options.size)
     prepared = time.process_time() - start
-    vertices = speech(options.frames).vertices(head)
+    vertices = speech(options.frames).on(head).vertices()
     draw.frame(vertices[0])
     whole, wall = [], []
     for frame in vertices:
@@ -79,7 +79,7 @@ def main() -> None:
     clock.watch(renderer.Renderer, "frame", "picture in all")
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        write_mp4(Path(folder) / "speech.mp4", speech(options.frames), size=options.size)
+        write_mp4(Path(folder) / "speech.mp4", speech(options.frames).on(), size=options.size)
         film = time.process_time() - start
 
     print(f"{options.size} x {options.size}, {options.frames} frames; ms of processor time a frame")

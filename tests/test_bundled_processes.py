@@ -16,8 +16,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from codetalker.bundle import load_bundle  # noqa: E402
-from codetalker.causal.whisper import WhisperConfig  # noqa: E402
 
+from codetalker.causal.whisper import WhisperConfig  # noqa: E402
 from codetalker.cli import main  # noqa: E402
 from codetalker.training.loop import load_checkpoint  # noqa: E402
 from corpus_data import NAMES, write_flac  # noqa: E402

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -13,44 +12,13 @@ import pytest
 
 import codetalker
 from codetalker import cli
-from codetalker.audio import Waveform
 from codetalker.cli import COMMANDS, Command, main
-from codetalker.errors import CodeTalkerError, StyleError
-from codetalker.files import FORMATS
-from codetalker.motion import Motion, frame_count
-from codetalker.rig import bundled_head
+from codetalker.errors import CodeTalkerError
+from codetalker.motion import Motion
 from conftest import write_sound
+from fake_talker import FakeTalker
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
-
-
-class FakeTalker:
-    """Opens the jaw with the loudness; records what it was asked."""
-
-    formats = tuple(FORMATS)
-
-    def __init__(self) -> None:
-        self.calls: list[dict[str, object]] = []
-
-    def animate(
-        self,
-        audio: Waveform,
-        style: str | None = None,
-        strength: float = 1.0,
-        fps: float | None = None,
-        seed: int = 0,
-        progress: Callable[[float, float], None] | None = None,
-    ) -> Motion:
-        self.calls.append({"style": style, "strength": strength, "fps": fps, "seed": seed})
-        if style not in (None, "s1"):
-            raise StyleError(f"there is no style {style!r}; did you mean s1?")
-        if progress:
-            progress(audio.duration, audio.duration)
-        names = bundled_head().blendshape_names
-        weights = np.zeros((frame_count(audio.duration, 25), len(names)), np.float32)
-        weights[:, names.index("jawOpen")] = 0.5 * strength
-        motion = Motion(weights, names, 25, audio)
-        return motion.resample(fps) if fps else motion
 
 
 @pytest.fixture

@@ -23,23 +23,18 @@ from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 from codetalker.vertex_motion import VertexMotion
 from corpus_data import NAMES, write_part
+from fake_talker import FakeTalker
 from vertex_data import VERTICES, motion, write_official_layout
 
 CLIPS = ("a", "b", "c")
 
 
-class Parrot(codetalker.Talker):
-    """A talker that knows the truth: it says it in style `anna`, and half of it in `mumble`."""
-
-    styles = ("mumble", "anna")
-
-    def __init__(self, truth: np.ndarray) -> None:
-        self.truth = iter(np.concatenate([truth] * 9))
-
-    def animate(self, audio, *, style=None, fps=None, on_codes=None, **options) -> Motion:
-        scale = 1.0 if style == "anna" else 0.5
-        on_codes(np.array([[1, 2], [1, 2]]))
-        return Motion(next(self.truth) * np.float32(scale), NAMES, fps, audio)
+def parrot(truth: np.ndarray) -> FakeTalker:
+    """It knows the truth: it says it in style `anna`, and half of it in `mumble`."""
+    rest = iter(np.concatenate([truth] * 9))
+    return FakeTalker(
+        lambda audio, style: next(rest) * (1.0 if style == "anna" else 0.5), ("mumble", "anna")
+    )
 
 
 @pytest.fixture
@@ -61,7 +56,7 @@ def test_every_speaker_gets_a_row_in_its_own_style(
     corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, weights = corpus
-    monkeypatch.setattr(codetalker, "load", lambda model: Parrot(weights))
+    monkeypatch.setattr(codetalker, "load", lambda model: parrot(weights))
     report = run("default", folder, tmp_path=tmp_path)
     anna, bert = report["rows"]
     assert (anna["speaker"], anna["style"], anna["clips"], anna["frames"]) == (
@@ -84,7 +79,7 @@ def test_every_speaker_gets_a_row_in_its_own_style(
 
 def test_best_names_the_style_with_the_least_lip_error(corpus) -> None:
     folder, weights = corpus
-    (row,) = score_talker(Parrot(weights), read_corpus(folder / "anna"), "best")
+    (row,) = score_talker(parrot(weights), read_corpus(folder / "anna"), "best")
     assert row.style == "anna"
     assert row.figures["lip_error_mm"] == 0
     tried = row.figures["styles_tried"]
@@ -160,10 +155,12 @@ def test_official_predictions_are_scored_by_style(store: Path, tmp_path: Path) -
     assert "coordinates of biwi" in report["notes"][0]
 
 
-class Statue:
+class Statue(FakeTalker):
     """A vertex model that knows one style and holds still."""
 
-    styles = ("F2",)
+    styles, motion_type = ("F2",), VertexMotion
+
+    def __init__(self) -> None: ...
 
     def animate(self, audio, *, style, fps, template) -> VertexMotion:
         assert style == "F2"
@@ -194,7 +191,7 @@ def test_models_are_compared_with_their_own_kind(
     monkeypatch.setattr(codetalker, "load", lambda model: Statue())
     with pytest.raises(OptionError, match="animates vertices"):
         evaluate("statue", folder)
-    monkeypatch.setattr(codetalker, "load", lambda model: Parrot(weights))
+    monkeypatch.setattr(codetalker, "load", lambda model: parrot(weights))
     with pytest.raises(OptionError, match="animates blendshapes"):
         evaluate("parrot", against=store, split="test-a")
 

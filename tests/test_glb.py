@@ -15,7 +15,6 @@ import pytest
 import trimesh
 from scipy.spatial import cKDTree
 
-from codetalker.files.glb import write_glb
 from codetalker.motion import Motion
 from codetalker.normals import VertexNormals
 from codetalker.rig import bundled_head
@@ -113,7 +112,7 @@ def test_the_animation_is_the_motion(glb: Glb, motion: Motion) -> None:
 def test_a_frame_posed_by_another_reader_is_ours(glb: Glb, motion: Motion, frame: int) -> None:
     head = bundled_head()
     used = np.unique(head.triangles)
-    posed = motion.vertices()[frame]
+    posed = motion.on().vertices()[frame]
     ours = np.hstack([head.template, posed])[used]
     theirs = []
     for part in glb.json["meshes"][0]["primitives"]:
@@ -178,7 +177,7 @@ def test_trimesh_opens_it(path: Path) -> None:
 
 def test_a_rig_without_materials_is_one_clay_part(tmp_path: Path) -> None:
     rig = replace(bundled_head(), name="plain", surface=None)
-    write_glb(tmp_path / "a.glb", Motion(np.zeros((1, 1)), ("jawOpen",), 25), rig=rig)
+    Motion(np.zeros((1, 1)), ("jawOpen",), 25).on(rig).save(tmp_path / "a.glb")
     glb = Glb(tmp_path / "a.glb")
     (part,) = glb.json["meshes"][0]["primitives"]
     assert len(glb.array(part["indices"])) == 3 * len(rig.triangles)
@@ -217,7 +216,7 @@ def test_a_mesh_of_more_than_65535_vertices_has_wider_indices(tmp_path: Path) ->
         blendshapes=offsets,
         surface=None,
     )
-    write_glb(tmp_path / "a.glb", Motion(np.zeros((1, 1)), ("jawOpen",), 25), rig=rig)
+    Motion(np.zeros((1, 1)), ("jawOpen",), 25).on(rig).save(tmp_path / "a.glb")
     glb = Glb(tmp_path / "a.glb")
     (part,) = glb.json["meshes"][0]["primitives"]
     corners = glb.array(part["indices"]).reshape(-1, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from scipy.interpolate import PchipInterpolator
 
 from codetalker import files
+from codetalker.animation import Animation
 from codetalker.audio import Waveform
 from codetalker.errors import MotionError, OptionError, OutputError, RigError
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
+from codetalker.vertex_motion import VertexMotion
 
 NAMES = ("jawOpen", "mouthClose", "eyeBlinkLeft")
 
@@ -114,9 +117,9 @@ def test_vertices_are_looked_up_by_name() -> None:
     jaw = head.blendshape_names.index("jawOpen")
     motion = Motion(np.array([[0.0, 0.5], [0.0, 1.0]], np.float32), ("notOurs", "jawOpen"), 25)
     expected = head.template + np.array([0.5, 1.0])[:, None, None] * head.blendshapes[jaw]
-    np.testing.assert_allclose(motion.vertices(), expected, atol=1e-7)
+    np.testing.assert_allclose(motion.on().vertices(), expected, atol=1e-7)
     with pytest.raises(RigError, match="ARKit"):
-        Motion(np.zeros((1, 1)), ("notOurs",), 25).vertices()
+        Motion(np.zeros((1, 1)), ("notOurs",), 25).on()
 
 
 def test_the_motion_file_holds_the_documented_arrays(tmp_path: Path) -> None:
@@ -235,7 +238,7 @@ def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(
         temporary.write_bytes(b"half a file")
         raise failure
 
-    monkeypatch.setattr("codetalker.files.npz.write_npz", half)
+    monkeypatch.setattr("codetalker.files.npz.write_weights", half)
     expected = OutputError if isinstance(failure, OSError) else KeyboardInterrupt
     with pytest.raises(expected):
         wobble(10).save(path)
@@ -243,6 +246,10 @@ def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_every_format_has_a_writer_of_its_own_module() -> None:
-    assert set(files.FORMATS) == {".npz", ".csv", ".glb", ".mp4"}
-    assert len({chosen.writer.split(":")[0] for chosen in files.FORMATS.values()}) == 4
+def test_every_form_has_one_writer_for_a_suffix_and_every_writer_is_there() -> None:
+    assert files.formats_of(Motion) == (".npz", ".csv", ".glb", ".mp4", ".obj", ".ply")
+    assert files.formats_of(Animation) == (".glb", ".mp4", ".obj", ".ply")
+    assert files.formats_of(VertexMotion) == (".npz", ".glb", ".mp4", ".obj", ".ply")
+    for form in files.FORMATS:
+        module, function = form.writer.split(":")
+        assert callable(getattr(import_module(module), function))

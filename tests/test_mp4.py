@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from codetalker.animation import Animation
 from codetalker.audio import Waveform
 from codetalker.errors import OptionError, OutputError
 from codetalker.files.mp4 import write_mp4
@@ -18,12 +19,12 @@ from codetalker.rig import bundled_head
 SIZE = 64
 
 
-def motion(frames: int, fps: float, audio: Waveform | None = None) -> Motion:
+def animation(frames: int, fps: float, audio: Waveform | None = None) -> Animation:
     """The mouth opens in the middle, at frame frames // 2."""
     names = bundled_head().blendshape_names
     weights = np.zeros((frames, len(names)), np.float32)
     weights[frames // 2 :, names.index("jawOpen")] = 0.8
-    return Motion(weights, names, fps, audio)
+    return Motion(weights, names, fps, audio).on()
 
 
 def pictures(path: Path) -> tuple[np.ndarray, list[float]]:
@@ -45,7 +46,7 @@ def sound(path: Path) -> tuple[np.ndarray, int]:
 
 @pytest.mark.parametrize("fps", [24, 25, 29.97, 30, 60])
 def test_every_frame_is_there_at_its_time(tmp_path: Path, fps: float) -> None:
-    write_mp4(tmp_path / "a.mp4", motion(9, fps), size=SIZE)
+    write_mp4(tmp_path / "a.mp4", animation(9, fps), size=SIZE)
     frames, times = pictures(tmp_path / "a.mp4")
     assert frames.shape == (9, SIZE, SIZE, 3)
     np.testing.assert_allclose(times, np.arange(9) / fps, atol=1e-3)
@@ -63,7 +64,7 @@ def test_sound_and_mouth_come_together(tmp_path: Path) -> None:
     samples = np.zeros(int(16000 * frames / fps), np.float32)
     start = int(16000 * (frames // 2) / fps)
     samples[start : start + 800] = np.sin(np.arange(800) * 0.9)
-    write_mp4(tmp_path / "a.mp4", motion(frames, fps, Waveform(samples)), size=SIZE)
+    write_mp4(tmp_path / "a.mp4", animation(frames, fps, Waveform(samples)), size=SIZE)
 
     heard, rate = sound(tmp_path / "a.mp4")
     assert rate == 48000
@@ -79,7 +80,9 @@ def test_sound_and_mouth_come_together(tmp_path: Path) -> None:
 def test_a_long_motion_is_posed_in_pieces(tmp_path: Path) -> None:
     """More frames than are posed at once: none is lost or doubled between the pieces."""
     told: list[tuple[float, float]] = []
-    write_mp4(tmp_path / "a.mp4", motion(70, 25), size=16, progress=lambda *done: told.append(done))
+    write_mp4(
+        tmp_path / "a.mp4", animation(70, 25), size=16, progress=lambda *done: told.append(done)
+    )
     assert told == [(i + 1, 70) for i in range(70)]
     frames, _ = pictures(tmp_path / "a.mp4")
     assert len(frames) == 70
@@ -89,7 +92,7 @@ def test_colours_survive(tmp_path: Path) -> None:
     """The matrix that is written into the file is the one that the pixels were converted with."""
     from codetalker.render.renderer import Renderer
 
-    write_mp4(tmp_path / "a.mp4", motion(3, 25), size=128)
+    write_mp4(tmp_path / "a.mp4", animation(3, 25), size=128)
     with av.open(str(tmp_path / "a.mp4")) as film:
         frame = next(film.decode(video=0))
     assert frame.colorspace == 1  # BT.709, ITU-T H.273
@@ -101,9 +104,9 @@ def test_colours_survive(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [63, 0, -2, 5000])
 def test_a_size_that_no_video_has_is_refused(tmp_path: Path, size: int) -> None:
     with pytest.raises(OptionError, match="even number of pixels"):
-        write_mp4(tmp_path / "a.mp4", motion(3, 25), size=size)
+        write_mp4(tmp_path / "a.mp4", animation(3, 25), size=size)
 
 
 def test_a_motion_without_frames_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="no frames"):
-        write_mp4(tmp_path / "a.mp4", motion(0, 25), size=SIZE)
+        write_mp4(tmp_path / "a.mp4", animation(0, 25), size=SIZE)

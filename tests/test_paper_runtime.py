@@ -124,12 +124,11 @@ def test_another_frame_rate_keeps_the_duration(talker):
 
 
 def test_codes_and_progress_are_told(talker):
-    codes, calls = [], []
-    motion = talker.animate(
-        SPEECH, on_codes=codes.append, progress=lambda *call: calls.append(call)
-    )
-    assert codes[0].shape == (len(motion), 4)
-    assert codes[0].dtype == np.int64
+    calls = []
+    motion = talker.animate(SPEECH, progress=lambda *call: calls.append(call))
+    assert motion.codes.shape == (len(motion), 4)
+    assert motion.codes.dtype == np.int64
+    assert motion.resample(60).codes is None
     assert [total for _, total in calls] == [1.0] * len(motion)
     assert calls[-1][0] == pytest.approx(len(motion) / 30)
 

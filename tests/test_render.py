@@ -229,12 +229,12 @@ def test_a_rig_without_known_lips_is_drawn() -> None:
     vertices = pose(head, jawOpen=0.7)
     known, unknown = (Renderer.of(h, 64).frame(vertices) for h in (bundled_head(), head))
     np.testing.assert_array_equal(known, unknown)  # the mouth is wide open: lit either way
-    picture = strip(motion(0.2, audio=False), 2, rig=head, look=Strip(tile=32, wave=40))
+    picture = strip(motion(0.2, audio=False).on(head), 2, look=Strip(tile=32, wave=40))
     assert ((picture[32:].astype(int) @ [-1, 0, 1]) > 40).sum(axis=0).max() <= 2
 
 
 def test_a_strip_shows_sound_where_it_is() -> None:
-    picture = strip(motion(1.0, audio=True), 4, look=Strip(tile=32, wave=40))
+    picture = strip(motion(1.0, audio=True).on(), 4, look=Strip(tile=32, wave=40))
     assert picture.shape == (32 + 40 + 18, 4 * 32, 3)
     blue = (picture[32:].astype(int) @ [-1, 0, 1]) > 40
     ink = blue.sum(axis=0)
@@ -243,7 +243,9 @@ def test_a_strip_shows_sound_where_it_is() -> None:
 
 
 def test_a_strip_without_sound_shows_the_lips() -> None:
-    picture = strip(motion(1.0, audio=False), [0.1, 0.9], look=Strip(tile=32, wave=40, mouth=False))
+    picture = strip(
+        motion(1.0, audio=False).on(), [0.1, 0.9], look=Strip(tile=32, wave=40, mouth=False)
+    )
     ink = ((picture[32:].astype(int) @ [-1, 0, 1]) > 40).sum(axis=0)
     assert ink[60] > ink[30] > ink[5]
     assert (picture[:32, :32] != picture[:32, 32:]).any()
@@ -252,4 +254,4 @@ def test_a_strip_without_sound_shows_the_lips() -> None:
 @pytest.mark.parametrize("times", [0, [], [1.0], [-0.1], 201])
 def test_a_strip_of_nothing_is_refused(times: int | list[float]) -> None:
     with pytest.raises(OptionError):
-        strip(motion(1.0, audio=True), times)
+        strip(motion(1.0, audio=True).on(), times)

@@ -10,26 +10,22 @@ import pytest
 from codetalker.audio import Waveform
 from codetalker.data.clip import Clip
 from codetalker.evaluation.silence import inserted_silence_mm, with_silence
-from codetalker.motion import Motion
-from corpus_data import NAMES, write_flac
-
-FPS = 25
+from corpus_data import write_flac
+from fake_talker import FPS, JAW, FakeTalker
 
 
-class Mouth:
-    """Opens while there is sound, and stays open for some frames after and before it."""
+def mouth(late: int, early: int) -> FakeTalker:
+    """It opens while there is sound, and stays open for some frames after and before it."""
 
-    def __init__(self, late: int, early: int) -> None:
-        self.late, self.early = late, early
-
-    def animate(self, audio: Waveform, *, style: str | None = None) -> Motion:
+    def say(audio: Waveform, style: str) -> np.ndarray:
         samples = audio.samples[: len(audio.samples) // 640 * 640]
         loud = np.abs(samples).reshape(-1, 640).max(1) > 0
-        reach = np.convolve(loud, np.ones(self.early + 1 + self.late))
-        open_ = reach[self.early : self.early + len(loud)] > 0
+        reach = np.convolve(loud, np.ones(early + 1 + late))
         weights = np.zeros((len(loud), 52), np.float32)
-        weights[:, NAMES.index("jawOpen")] = 0.5 * open_
-        return Motion(weights, NAMES, FPS, audio)
+        weights[:, JAW] = 0.5 * (reach[early : early + len(loud)] > 0)
+        return weights
+
+    return FakeTalker(say)
 
 
 @pytest.fixture
@@ -54,10 +50,10 @@ def test_only_words_and_nothing_are_heard(clips: list[Clip]) -> None:
 def test_the_mouth_may_take_300_ms_to_rest_and_200_ms_to_open(
     clips: list[Clip], late: int, early: int, rests: bool
 ) -> None:
-    distance = inserted_silence_mm(Mouth(late, early), clips)
+    distance = inserted_silence_mm(mouth(late, early), clips)
     assert distance is not None
     assert (distance == 0) == rests
 
 
 def test_without_word_times_there_is_no_figure(clips: list[Clip]) -> None:
-    assert inserted_silence_mm(Mouth(0, 0), clips[:1]) is None
+    assert inserted_silence_mm(mouth(0, 0), clips[:1]) is None

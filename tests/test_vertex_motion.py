@@ -69,20 +69,20 @@ def test_sequences_are_folders_of_numbered_meshes(suffix, tmp_path):
 def test_shapes_reproduce_the_motion_within_their_stated_error(modes):
     saved = motion(modes)
     shapes = saved.as_shapes()
-    assert len(shapes.motion.names) <= modes
-    posed = shapes.rig.vertices(shapes.motion.weights)
+    assert len(shapes.rig.blendshape_names) <= modes
+    posed = shapes.vertices()
     actual = np.linalg.norm(posed - saved.vertices, axis=-1).max()
     assert actual == pytest.approx(shapes.error, rel=0.01, abs=1e-7)
     assert shapes.error <= 5e-4 * np.linalg.norm(np.ptp(saved.template, axis=0))
-    assert np.abs(shapes.motion.weights).max() == pytest.approx(1)
+    assert np.abs(shapes.weights).max() == pytest.approx(1)
 
 
 def test_fewer_shapes_leave_a_larger_error_and_say_so():
     saved = motion(8)
     few = saved.as_shapes(limit=2)
-    posed = few.rig.vertices(few.motion.weights)
+    posed = few.vertices()
     actual = np.linalg.norm(posed - saved.vertices, axis=-1).max()
-    assert len(few.motion.names) == 2
+    assert len(few.rig.blendshape_names) == 2
     assert few.error == pytest.approx(actual, rel=0.01)
     assert few.error > 5e-4 * np.linalg.norm(np.ptp(saved.template, axis=0))
     assert "2 shapes" in few.rig.name

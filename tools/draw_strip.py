@@ -24,7 +24,7 @@ def main() -> None:
     arguments = parser.parse_args()
     motion = codetalker.load().animate(arguments.audio)
     look = Strip(tile=180, wave=80, mouth=arguments.mouth)
-    arguments.out.write_bytes(encode_png(strip(motion, arguments.frames, look=look)))
+    arguments.out.write_bytes(encode_png(strip(motion.on(), arguments.frames, look=look)))
 
 
 if __name__ == "__main__":

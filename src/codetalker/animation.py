@@ -41,7 +41,7 @@ class Animation:
     audio: Waveform | None = None
     error: float = 0.0
 
-    FORMS: ClassVar = ("animation", "meshes")
+    FORMS: ClassVar[tuple[str, ...]] = ("animation", "meshes")
 
     def __len__(self) -> int:
         """Frames."""

@@ -58,7 +58,7 @@ class Motion:
     audio: Waveform | None = None
     codes: NDArray[np.int64] | None = None
 
-    FORMS: ClassVar = ("weights", "animation", "meshes")
+    FORMS: ClassVar[tuple[str, ...]] = ("weights", "animation", "meshes")
 
     def __post_init__(self) -> None:
         names = tuple(str(name) for name in self.names)

@@ -56,7 +56,7 @@ class Talker(Protocol):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """What `animate` takes beyond the arguments below."""
+        """Names of what its `animate` takes beyond the arguments below."""
         ...
 
     @property
@@ -74,7 +74,6 @@ class Talker(Protocol):
         fps: float | None = None,
         seed: int = 0,
         progress: Progress | None = None,
-        **options: Any,
     ) -> Any:
         """Turn a recording into motion, of `motion_type`.
 
@@ -85,7 +84,6 @@ class Talker(Protocol):
             fps: frames per second of the result; the model's own by default.
             seed: of what speech does not determine, such as blinks.
             progress: called with the seconds done and in all.
-            options: those that `options` names.
 
         Raises:
             AudioError, StyleError, OptionError: what is wrong with the input, and the remedy.

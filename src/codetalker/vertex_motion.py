@@ -56,7 +56,7 @@ class VertexMotion:
     audio: Waveform | None = None
     codes: NDArray[np.int64] | None = None
 
-    FORMS: ClassVar = ("vertices", "animation", "meshes")
+    FORMS: ClassVar[tuple[str, ...]] = ("vertices", "animation", "meshes")
 
     def __post_init__(self) -> None:
         vertices, template = self.vertices, self.template

@@ -6,17 +6,15 @@ In the flow **speech -> features -> codes -> motion -> mesh -> file**, all of it
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.errors import AudioError, OptionError, OutputError, did_you_mean
 from codetalker.files import check_output, written_to
-from codetalker.progress import Progress
 from codetalker.motion import check_fps
+from codetalker.progress import ProgressBar
 
 if TYPE_CHECKING:
     from codetalker.talker import Talker
@@ -69,10 +67,7 @@ def animate(
     for path in [path for _, paths in jobs for path in paths]:
         check_output(path, talker.formats)
     options = {"style": style, "strength": strength, "fps": fps, "seed": seed}
-    if template or mode:
-        if isinstance(talker, codetalker.Talker):
-            raise OptionError("--template and --mode are for models of vertices; leave them out")
-        options |= {"template": template, "mode": mode or "exact"}
+    options |= _own_options(talker, {"template": template, "mode": mode})
     failures = 0
     for recording, paths in jobs:
         try:
@@ -85,14 +80,23 @@ def animate(
     return 2 if failures else 0
 
 
+def _own_options(talker: Talker, values: dict[str, Any]) -> dict[str, Any]:
+    """Those that are given; they are for some families of models only."""
+    given = {name: value for name, value in values.items() if value is not None}
+    for name in given:
+        if name not in talker.options:
+            raise OptionError(f"this model takes no --{name}; leave it out")
+    return given
+
+
 def _animate_one(talker: Talker, recording: Path, paths: list[Path], **options) -> None:
     from codetalker.audio import Waveform
 
-    with _progress_bar(recording.name) as progress:
-        motion = talker.animate(Waveform.load(recording), **options, progress=progress)
+    with ProgressBar(recording.name) as bar:
+        motion = talker.animate(Waveform.load(recording), **options, progress=bar.update)
     for path in paths:
-        with _progress_bar(path.name) as progress:
-            written = motion.save(path, progress=progress)
+        with ProgressBar(path.name) as bar:
+            written = motion.save(path, progress=bar.update)
         print(f"{written}: {motion.duration:.2f} s, {len(motion)} frames at {motion.fps:g} fps")
 
 
@@ -156,18 +160,3 @@ def _beside(recording: Path, folder: Path | None, suffix: str) -> Path:
     path = (folder or recording.parent) / f"{recording.stem}{suffix}"
     # A video beside itself: talk.mp4 gives talk-face.mp4.
     return path if path != recording else path.with_stem(f"{path.stem}-face")
-
-
-@contextmanager
-def _progress_bar(name: str) -> Iterator[Progress | None]:
-    """A bar with the time left on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

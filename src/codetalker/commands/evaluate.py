@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 from tyro.conf import Positional, arg
 
 import codetalker
-from codetalker.bundle import BUNDLED
 from codetalker.errors import OptionError
+from codetalker.model_folder import BUNDLED, CONFIG
+from codetalker.progress import ProgressBar
 
 if TYPE_CHECKING:
     from codetalker.evaluation.report import Report
@@ -61,18 +59,19 @@ def _on_corpus(
     from codetalker.data.corpus import read_corpus
     from codetalker.evaluation.report import Report
     from codetalker.evaluation.talkers import BEST, score_motions, score_talker
-    from codetalker.talker import Talker
+    from codetalker.motion import Motion
 
     clips = select(read_corpus(corpus), split, speaker)
-    talker, name = _load(model), model or BUNDLED
-    if talker is None:
-        with _progress(len(clips)) as tick:
-            rows = score_motions(Path(name), clips, tick)
-    elif isinstance(talker, Talker):
-        with _progress(len(clips) * (len(talker.styles) if style == BEST else 1)) as tick:
-            rows = score_talker(talker, clips, style, tick)
+    predictions, name = _predictions(model), model or BUNDLED
+    if predictions is not None:
+        with ProgressBar("clips", len(clips)) as bar:
+            rows = score_motions(predictions, clips, lambda _: bar.advance())
     else:
-        raise OptionError(f"{name} animates vertices; compare it with vertices: --against STORE")
+        talker = codetalker.load(model)
+        if talker.motion_type is not Motion:
+            raise OptionError(f"{name} animates vertices; compare with them: --against STORE")
+        with ProgressBar("clips", len(clips) * (len(talker.styles) if style == BEST else 1)) as bar:
+            rows = score_talker(talker, clips, style, lambda _: bar.advance())
     return Report(name, str(corpus), split, tuple(rows))
 
 
@@ -81,41 +80,31 @@ def _against_store(
 ) -> Report:
     from codetalker.data.store import open_store
     from codetalker.evaluation.report import Report
-    from codetalker.evaluation.vertices import predictions_in, predictions_of, score_vertices
-    from codetalker.talker import Talker
+    from codetalker.evaluation.vertices import (
+        VertexAnimator,
+        predictions_in,
+        predictions_of,
+        score_vertices,
+    )
+    from codetalker.vertex_motion import VertexMotion
 
     store = open_store(against)
     clips = store.select(split, speaker)
-    talker, name = _load(model), model or BUNDLED
-    if talker is None:
-        predictions = predictions_in(Path(name), store, clips)
-    elif isinstance(talker, Talker):
-        raise OptionError(f"{name} animates blendshapes; compare it with those: --corpus DIR")
+    folder, name = _predictions(model), model or BUNDLED
+    if folder is not None:
+        predictions = predictions_in(folder, store, clips)
     else:
-        predictions = predictions_of(talker, store, clips, style)
-    with _progress(None) as tick:
-        rows = score_vertices(predictions, store, tick)
+        talker = codetalker.load(model)
+        if talker.motion_type is not VertexMotion:
+            raise OptionError(f"{name} animates blendshapes; compare with them: --corpus DIR")
+        predictions = predictions_of(cast(VertexAnimator, talker), store, clips, style)
+    with ProgressBar("clips") as bar:
+        rows = score_vertices(predictions, store, lambda _: bar.advance())
     note = f"LVE and FDD are in squared, MVE in plain units of the coordinates of {store.dataset}."
     return Report(name, str(against), split, tuple(rows), (note,))
 
 
-def _load(model: str | None) -> Any:
-    """The model of that name or folder, the bundled one for None; None for a folder of
-    predictions."""
-    if model and Path(model).is_dir() and not (Path(model) / "config.json").exists():
-        return None
-    return codetalker.load(model)
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[object], None]]:
-    """A function to call after each clip: a bar with the time left on a terminal, else nothing."""
-    if not sys.stderr.isatty():
-        yield lambda clip: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("clips", total=total)
-        yield lambda clip: bar.advance(task)
+def _predictions(model: str | None) -> Path | None:
+    """The folder of predictions that the name is; None if it is that of a model."""
+    folder = None if model is None else Path(model)
+    return folder if folder and folder.is_dir() and not (folder / CONFIG).exists() else None

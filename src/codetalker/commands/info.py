@@ -22,12 +22,6 @@ def info(model: Annotated[Positional[str | None], arg(metavar="MODEL")] = None) 
     table = Table(show_header=False)
     table.add_row("styles", ", ".join(talker.styles))
     table.add_row("frames per second", f"{talker.fps:g}")
-    if isinstance(talker, codetalker.Talker):
-        bundle = talker.bundle
-        table.add_row("live latency", f"{talker.latency * 1000:.0f} ms and computing")
-        table.add_row("codebook", "{} codes of width {}".format(*bundle.codebook.shape))
-        table.add_row("codes per frame", f"{len(bundle.temperature)}")
-        table.add_row("size", f"{(len(bundle.speech) + len(bundle.talker)) / 1e6:.1f} MB")
-        for name, note in bundle.notes.items():
-            table.add_row(name, note)
+    for name, fact in talker.facts.items():
+        table.add_row(name, fact)
     Console().print(table)

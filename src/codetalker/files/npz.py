@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
@@ -54,15 +54,15 @@ def write_weights(path: Path, motion: Motion) -> None:
 def write_vertices(path: Path, motion: VertexMotion) -> None:
     """Write vertices float32 (T, V, 3), template (V, 3), fps, format_version, and triangles (F, 3)
     if they are known; sound is not kept. Not compressed: float noise would hardly shrink."""
-    triangles = {} if motion.triangles is None else {"triangles": motion.triangles}
-    np.savez(
-        path,
-        vertices=motion.vertices,
-        template=motion.template,
-        fps=np.float64(motion.fps),
-        format_version=np.int32(_FORMAT_VERSION),
-        **triangles,
-    )
+    arrays: dict[str, Any] = {
+        "vertices": motion.vertices,
+        "template": motion.template,
+        "fps": np.float64(motion.fps),
+        "format_version": np.int32(_FORMAT_VERSION),
+    }
+    if motion.triangles is not None:
+        arrays["triangles"] = motion.triangles
+    np.savez(path, **arrays)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ In the flow **speech -> features -> codes -> motion** -> mesh -> file, all of it
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from codetalker.audio import SAMPLE_RATE, Waveform
+from codetalker.audio import SAMPLE_RATE, Waveform, as_waveform
 from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
+from codetalker.files import formats_of
 from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.motion import check_fps
 from codetalker.paper.config import PaperConfig
@@ -24,8 +25,9 @@ from codetalker.paper.folder import read_model
 from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
 from codetalker.paper.precision import set_precision
-from codetalker.talker import Progress, as_waveform
-from codetalker.vertex_motion import WRITERS, VertexMotion
+from codetalker.progress import Progress
+from codetalker.training import processes
+from codetalker.vertex_motion import VertexMotion
 
 Precision = Literal["float32", "bfloat16", "float16"]
 Face = str | os.PathLike[str] | Mesh | ArrayLike
@@ -33,12 +35,15 @@ Face = str | os.PathLike[str] | Mesh | ArrayLike
 
 
 class PaperTalker:
-    """A published model that is ready to speak.
+    """A published model that is ready to speak; see `codetalker.Talker`.
 
     Args:
         model: in evaluation, on its device.
         face: the face to animate where the user gives none.
     """
+
+    motion_type = VertexMotion
+    options = ("template", "mode")
 
     def __init__(self, model: PaperModel, face: Mesh | None = None) -> None:
         self.model = model
@@ -50,14 +55,14 @@ class PaperTalker:
         cls,
         folder: str | os.PathLike[str],
         *,
-        device: str = "cpu",
+        device: str | None = None,
         precision: Precision = "float32",
         compile: bool = False,
     ) -> PaperTalker:
         """Load a folder that `codetalker import-official` or training has made.
 
         Args:
-            device: where it runs, as torch names it: `cpu`, `cuda`.
+            device: where it runs: `cpu` or `cuda`; a GPU, if there is one, for None.
             precision: of all weights but those that `codetalker.paper.precision` names. The
                 published numbers need float32.
             compile: let torch.compile fuse the layers; worth its minute on a GPU only.
@@ -66,7 +71,7 @@ class PaperTalker:
             ModelError: the folder is missing, damaged, or holds another model.
         """
         model, face = read_model(Path(folder))
-        set_precision(model, getattr(torch, precision), device)
+        set_precision(model, getattr(torch, precision), processes.own_device(device))
         if compile:
             for layer in (*model.talker.layers, *model.codec.decoder.transformer.layers):
                 layer.compile(dynamic=True)
@@ -86,12 +91,23 @@ class PaperTalker:
     @property
     def formats(self) -> tuple[str, ...]:
         """Suffixes of the files that its motion can be written to."""
-        return tuple(WRITERS)
+        return formats_of(VertexMotion)
 
     @property
     def fps(self) -> float:
         """The model's own frames per second."""
         return self.config.talker.fps
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What `codetalker info` tells of the model beyond its styles and its rate."""
+        codec = self.config.codec
+        return {
+            "preset": self.config.name,
+            "vertices": f"{codec.vertices}",
+            "codebook": f"{codec.codes} codes of width {codec.code_width}",
+            "codes per frame": f"{codec.components}",
+        }
 
     def animate(
         self,
@@ -103,7 +119,6 @@ class PaperTalker:
         fps: float | None = None,
         seed: int = 0,
         progress: Progress | None = None,
-        on_codes: Callable[[NDArray[np.int64]], None] | None = None,
         template: Face | None = None,
         mode: str = "exact",
     ) -> VertexMotion:
@@ -116,7 +131,6 @@ class PaperTalker:
             fps: frames per second of the result; the model's own if None.
             seed: taken for the sake of other models; this one draws nothing at random.
             progress: called with the seconds done and in all.
-            on_codes: called with the (T, components) codes, for statistics.
             template: the face to animate, of the model's topology and unit.
             mode: `exact` for the published output; `fast` for long speech.
 
@@ -136,11 +150,10 @@ class PaperTalker:
         samples = self._normalized(speech)
         report = None if progress is None else lambda i, _: progress(i / self.fps, speech.duration)
         predicted = self._predictor(mode).predict([samples], weights[None], report)[0]
-        if on_codes is not None:
-            on_codes(predicted.indices.cpu().numpy())
         offsets = predicted.motion.float().cpu().numpy().reshape(-1, *face.vertices.shape)
         vertices = face.vertices + np.float32(strength) * offsets
-        motion = VertexMotion(vertices, face.vertices, self.fps, face.triangles, speech)
+        codes = predicted.indices.cpu().numpy()
+        motion = VertexMotion(vertices, face.vertices, self.fps, face.triangles, speech, codes)
         return motion if fps is None else motion.resample(fps)
 
     def _normalized(self, speech: Waveform) -> torch.Tensor:
@@ -181,11 +194,6 @@ class PaperTalker:
         if not (weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0):
             raise StyleError(f"the style {style!r} needs shares of 0 or more, not all 0")
         return weights / weights.sum()
-
-
-def load_paper_talker(folder: str | os.PathLike[str]) -> PaperTalker:
-    """The model of a folder on the best device there is; what `codetalker.load` calls."""
-    return PaperTalker.load(folder, device="cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _blend(style: str | Mapping[str, float]) -> dict[str, float]:
