@@ -1,4 +1,4 @@
-"""A talker without a model: it does what a test tells it, through the same door as the real ones."""
+"""A talker without a model: through the door of the real ones it does what a test tells it."""
 
 from __future__ import annotations
 
