@@ -93,7 +93,9 @@ def train_bundled(
         notes: what the model card should know of the data.
 
     Raises:
-        DataError: the corpus cannot be trained on, or has no clips of that speaker.
+        DataError: the corpus cannot be trained on, or has no clips of that speaker; or the folder
+            holds features of another one.
+        ModelError: the folder holds a run with other options, data or codec.
     """
     windows = SpeechWindows()
     encoder = load_whisper(whisper, WhisperConfig()).to(device)
