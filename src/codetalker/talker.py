@@ -23,9 +23,7 @@ from codetalker.bundle import Bundle, find_model, load_bundle, read_config
 from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
 from codetalker.export import FORMATS
 from codetalker.motion import Motion, check_fps
-
-Progress = Callable[[float, float], None]
-"""Gets the seconds of audio done and the seconds in all."""
+from codetalker.progress import Progress
 
 FEED_SECONDS = 4.0
 """How much of a recording `animate` feeds at once, for the progress bar's sake."""

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from codetalker.curves import frame_count, resample_curves
 from codetalker.errors import MotionError, OutputError, did_you_mean
-from codetalker.export import Progress, check_options, replacing, written_to
+from codetalker.export import check_options, replacing, written_to
 from codetalker.export.npz import motion_arrays
 from codetalker.mesh_file import Mesh, write_obj, write_ply
 from codetalker.motion import Motion, check_fps
 from codetalker.new_folder import new_folder
+from codetalker.progress import Progress
 from codetalker.rig import Rig
 
 if TYPE_CHECKING:

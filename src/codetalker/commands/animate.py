@@ -6,16 +6,15 @@ In the flow **speech -> features -> codes -> motion -> mesh -> file**, all of it
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.errors import AudioError, OptionError, OutputError, did_you_mean
-from codetalker.export import Progress, check_output, written_to
+from codetalker.export import check_output, written_to
 from codetalker.motion import check_fps
+from codetalker.progress import ProgressBar
 
 if TYPE_CHECKING:
     from codetalker.talker import Talker
@@ -87,11 +86,11 @@ def animate(
 def _animate_one(talker: Talker, recording: Path, paths: list[Path], **options) -> None:
     from codetalker.audio import Waveform
 
-    with _progress_bar(recording.name) as progress:
-        motion = talker.animate(Waveform.load(recording), **options, progress=progress)
+    with ProgressBar(recording.name) as bar:
+        motion = talker.animate(Waveform.load(recording), **options, progress=bar.update)
     for path in paths:
-        with _progress_bar(path.name) as progress:
-            written = motion.save(path, progress=progress)
+        with ProgressBar(path.name) as bar:
+            written = motion.save(path, progress=bar.update)
         print(f"{written}: {motion.duration:.2f} s, {len(motion)} frames at {motion.fps:g} fps")
 
 
@@ -155,18 +154,3 @@ def _beside(recording: Path, folder: Path | None, suffix: str) -> Path:
     path = (folder or recording.parent) / f"{recording.stem}{suffix}"
     # A video beside itself: talk.mp4 gives talk-face.mp4.
     return path if path != recording else path.with_stem(f"{path.stem}-face")
-
-
-@contextmanager
-def _progress_bar(name: str) -> Iterator[Progress | None]:
-    """A bar with the time left on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

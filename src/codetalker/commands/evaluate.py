@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +10,7 @@ from tyro.conf import Positional, arg
 import codetalker
 from codetalker.bundle import BUNDLED
 from codetalker.errors import OptionError
+from codetalker.progress import ProgressBar
 
 if TYPE_CHECKING:
     from codetalker.evaluation.report import Report
@@ -66,11 +64,11 @@ def _on_corpus(
     clips = select(read_corpus(corpus), split, speaker)
     talker, name = _load(model), model or BUNDLED
     if talker is None:
-        with _progress(len(clips)) as tick:
-            rows = score_motions(Path(name), clips, tick)
+        with ProgressBar("clips", len(clips)) as bar:
+            rows = score_motions(Path(name), clips, lambda _: bar.advance())
     elif isinstance(talker, Talker):
-        with _progress(len(clips) * (len(talker.styles) if style == BEST else 1)) as tick:
-            rows = score_talker(talker, clips, style, tick)
+        with ProgressBar("clips", len(clips) * (len(talker.styles) if style == BEST else 1)) as bar:
+            rows = score_talker(talker, clips, style, lambda _: bar.advance())
     else:
         raise OptionError(f"{name} animates vertices; compare it with vertices: --against STORE")
     return Report(name, str(corpus), split, tuple(rows))
@@ -93,8 +91,8 @@ def _against_store(
         raise OptionError(f"{name} animates blendshapes; compare it with those: --corpus DIR")
     else:
         predictions = predictions_of(talker, store, clips, style)
-    with _progress(None) as tick:
-        rows = score_vertices(predictions, store, tick)
+    with ProgressBar("clips") as bar:
+        rows = score_vertices(predictions, store, lambda _: bar.advance())
     note = f"LVE and FDD are in squared, MVE in plain units of the coordinates of {store.dataset}."
     return Report(name, str(against), split, tuple(rows), (note,))
 
@@ -105,17 +103,3 @@ def _load(model: str | None) -> Any:
     if model and Path(model).is_dir() and not (Path(model) / "config.json").exists():
         return None
     return codetalker.load(model)
-
-
-@contextmanager
-def _progress(total: int | None) -> Iterator[Callable[[object], None]]:
-    """A function to call after each clip: a bar with the time left on a terminal, else nothing."""
-    if not sys.stderr.isatty():
-        yield lambda clip: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("clips", total=total)
-        yield lambda clip: bar.advance(task)

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from codetalker.errors import OptionError, OutputError, did_you_mean
 from codetalker.new_folder import check_new_folder
+from codetalker.progress import Progress
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
-
-Progress = Callable[[float, float], None]
-"""Told how much is done, and of how much."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from codetalker.paper.folder import read_model
 from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
 from codetalker.paper.precision import set_precision
-from codetalker.talker import Progress, as_waveform
+from codetalker.progress import Progress
+from codetalker.talker import as_waveform
 from codetalker.vertex_motion import WRITERS, VertexMotion
 
 Precision = Literal["float32", "bfloat16", "float16"]
