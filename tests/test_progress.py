@@ -19,8 +19,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def work(**options: bool) -> None:
-    with ProgressBar("features", 10.0, done=2, **options) as bar:
+def work(counts: bool = False, silent: bool = False) -> None:
+    with ProgressBar("features", 10.0, done=2, counts=counts, silent=silent) as bar:
         bar.advance(3)
         bar.rename("features, pass 1")
         bar.update(8, 16)
