@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import codetalker
 from codetalker.cli import main
@@ -18,6 +21,7 @@ from codetalker.data.store import open_store
 from codetalker.errors import CodeTalkerError, DataError, ModelError, OptionError
 from codetalker.evaluation.codes import CodeUsage
 from codetalker.evaluation.metrics import RigMetrics, VertexMetrics
+from codetalker.evaluation.report import Report, Row
 from codetalker.evaluation.talkers import score_talker
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
@@ -244,6 +248,22 @@ def test_misuse_is_one_clear_line(corpus, tmp_path: Path) -> None:
             evaluate(**options)
         assert isinstance(caught.value, CodeTalkerError)
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("figures", "headings"),
+    [
+        ({"fdd": 2.0, "fdd_mm2": 2.0}, {"FDD mm²"}),  # of a rig: once is enough
+        ({"fdd": 2e-6, "fdd_mm2": 2.0}, {"FDD mm²", "FDD"}),
+        ({"fdd": 2e-6}, {"FDD"}),
+    ],
+)
+def test_a_table_names_the_unit_of_fdd_and_shows_no_figure_twice(figures, headings) -> None:
+    stream = io.StringIO()
+    report = Report("model", "corpus", "val", (Row("s1", "s1", figures),))
+    report.show(Console(file=stream))
+    shown = {cell.strip() for cell in re.split("[┃│]", stream.getvalue())}
+    assert {cell for cell in shown if "FDD" in cell} == headings
 
 
 def test_code_usage_is_that_of_all_codes_together() -> None:

@@ -142,6 +142,23 @@ def test_rig_and_vertex_metrics_agree() -> None:
     assert one["motion_std_ratio"] == pytest.approx(other["motion_std_ratio"], rel=1e-4)
 
 
+def test_fdd_is_in_mm2_only_where_the_unit_is_known() -> None:
+    predicted, true = random_weights(1), random_weights(2)
+    vertices = RIG.vertices(predicted), RIG.vertices(true), RIG.template
+    rig, results = scored(predicted, true), []
+    for unit_mm in (1000, None):
+        metrics = VertexMetrics(RIG.regions["lips"], RIG.regions["upper_face"], unit_mm)
+        metrics.add("clip", *vertices)
+        results.append(metrics.result())
+    metres, unknown = results
+    for name in ("fdd", "fdd_abs"):
+        assert rig[f"{name}_mm2"] == rig[name]
+        assert metres[f"{name}_mm2"] == pytest.approx(1e6 * metres[name], rel=1e-12)
+        assert metres[f"{name}_mm2"] == pytest.approx(rig[f"{name}_mm2"], rel=1e-3)
+        assert metres[name] == unknown[name] != 0
+        assert f"{name}_mm2" not in unknown
+
+
 def test_truth_against_itself_is_perfect() -> None:
     rhythm = np.random.default_rng(9).uniform(2, 6, 50)  # no period, so that only lag 0 fits
     true = weights_of_gap(rhythm * np.tile([0.0, 0, 1, 1, 1], 10))

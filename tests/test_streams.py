@@ -13,6 +13,7 @@ from codetalker.causal import features as module
 from codetalker.causal.augment import Augmentation
 from codetalker.causal.codec import MOUTH, UPPER
 from codetalker.causal.features import SETTLE, FeatureSet, Stream, at_rate, feature_set, streams
+from codetalker.causal.train import feature_sets
 from codetalker.data.clip import Clip
 from codetalker.errors import OutputError
 from conftest import write_sound
@@ -155,6 +156,15 @@ def test_features_are_those_of_the_streams_windows(tmp_path: Path) -> None:
         expected = module.extract(encoder, WINDOWS, part.samples, batch=7)
         np.testing.assert_allclose(data.features[first:last], expected, atol=5e-3)  # half precision
     assert data.features.dtype == np.float16
+
+
+def test_features_are_made_in_silence_where_there_is_no_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clips = [talking(tmp_path, f"{who}-0") for who in ("anna", "bert")]
+    sets = feature_sets(clips, tiny_encoder(), WINDOWS, ("anna", "bert"), tmp_path / "made", 1, 0)
+    assert len(sets) == 2
+    assert capfd.readouterr() == ("", "")
 
 
 def test_unknown_eyes_are_borrowed_from_those_who_have_them(tmp_path: Path) -> None:

@@ -55,7 +55,8 @@ class ProgressBar:
             TimeRemainingColumn(),
         )
         self._bar = Progress(*columns, console=console or Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(name, total=total, completed=done)
+        self._task = self._bar.add_task(name, total=total)
+        self._bar.update(self._task, completed=done)
 
     def __enter__(self) -> Self:
         self.start()

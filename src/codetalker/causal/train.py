@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import Progress, TaskID
 
 from codetalker.causal.codec import TEMPERATURES, Codec
 from codetalker.causal.features import FeatureSet, extract, feature_set
@@ -31,6 +28,7 @@ from codetalker.causal.train_talker import (
 from codetalker.causal.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError, MissingExtraError
+from codetalker.progress import ProgressBar
 from codetalker.rig import bundled_head
 from codetalker.training import processes
 from codetalker.training.loop import Plan
@@ -147,14 +145,14 @@ def feature_sets(
     heard = train + rare * (RARE_REPEATS - 1)
     _check_source(folder / "source.txt", encoder, heard, windows, styles, seed)
     sets = []
-    with _progress(sum(c.duration for c in heard) * (passes + 1)) as (bar, task):
+    with ProgressBar("features", sum(c.duration for c in heard) * (passes + 1)) as bar:
         for number in range(passes + 1):
             part = folder / str(number)
             if not part.exists():
-                bar.update(task, description=f"features, pass {number}")
+                bar.rename(f"features, pass {number}")
                 feature_set(
                     heard, encoder, windows, styles, seed + number, augment=number > 0,
-                    progress=lambda seconds: bar.advance(task, seconds),
+                    progress=bar.advance,
                 ).save(part)  # fmt: skip
             sets.append(FeatureSet.load(part))
     return sets
@@ -194,9 +192,3 @@ def validation_set(
         torch.tensor([styles.index(c.speaker) for c in known]),
         [c.silence() for c in known],
     )
-
-
-@contextmanager
-def _progress(total: float) -> Iterator[tuple[Progress, TaskID]]:
-    with Progress() as bar:
-        yield bar, bar.add_task("features", total=total)

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import track
 
 from codetalker.data.official_layout import read_official_layout
 from codetalker.data.prepare import convert, open_source, own_protocol
 from codetalker.data.splits import PROTOCOLS
 from codetalker.data.store import MANIFEST
 from codetalker.errors import OptionError
+from codetalker.progress import ProgressBar
 
 _LISTED = 20
 
@@ -50,14 +50,8 @@ def prepare(
         protocol = PROTOCOLS[dataset]
         opened = open_source(protocol, source)
     console = Console(stderr=True)
-    store = convert(
-        opened,
-        protocol,
-        out,
-        lambda clips: track(
-            list(clips), f"preparing {dataset}", console=console, disable=not console.is_terminal
-        ),
-    )
+    with ProgressBar(f"preparing {dataset}") as bar:
+        store = convert(opened, protocol, out, bar.track)
     for problem in store.problems[:_LISTED]:
         console.print(problem, markup=False, highlight=False, soft_wrap=True)
     if len(store.problems) > _LISTED:

@@ -149,6 +149,8 @@ class RigMetrics:
             "mve_mm": errors.mve,
             "fdd": errors.fdd,
             "fdd_abs": errors.fdd_abs,
+            "fdd_mm2": errors.fdd,
+            "fdd_abs_mm2": errors.fdd_abs,
             "motion_std_ratio": errors.motion_std_ratio,
             "lip_gap_correlation": ratio(sum(self._correlations), count),
             "lip_gap_clips": count,
@@ -245,6 +247,8 @@ class VertexMetrics:
             figures["lve_mm2"] = errors.lve * self._unit_mm**2
             figures["lip_error_mm"] = errors.lip_error * self._unit_mm
             figures["mve_mm"] = errors.mve * self._unit_mm
+            figures["fdd_mm2"] = errors.fdd * self._unit_mm**2
+            figures["fdd_abs_mm2"] = errors.fdd_abs * self._unit_mm**2
         return figures
 
 

@@ -23,6 +23,8 @@ _COLUMNS = (
     ("lip mm", "lip_error_mm", ".2f"),
     ("all mm", "mve_mm", ".2f"),
     ("MVE", "mve", ".4e"),
+    ("FDD mm²", "fdd_mm2", ".3g"),
+    ("|FDD| mm²", "fdd_abs_mm2", ".3g"),
     ("FDD", "fdd", ".3g"),
     ("|FDD|", "fdd_abs", ".3g"),
     ("std lips", "motion_std_ratio.lips", ".2f"),
@@ -37,7 +39,8 @@ _COLUMNS = (
     ("perplexity", "code_perplexity", ".1f"),
     ("RTF", "rtf", ".3f"),
 )
-"""Heading, figure and format; a column appears if a row has the figure."""
+"""Heading, figure and format; a column appears if a row has the figure, and not under another name
+with its unit."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Report:
         if not console.is_terminal:
             console.width = 240
         table = Table(title=f"{self.subject}, split {self.split}", title_justify="left")
-        columns = [c for c in _COLUMNS if any(row.figure(c[1]) is not None for row in self.rows)]
+        columns = [column for column in _COLUMNS if self._shows(column[1])]
         table.add_column("speaker")
         table.add_column("style")
         for heading, _, _ in columns:
@@ -90,6 +93,10 @@ class Report:
         console.print(table)
         for note in self.notes:
             console.print(note, markup=False, highlight=False)
+
+    def _shows(self, name: str) -> bool:
+        """Whether a row has the figure, and not the same one with its unit."""
+        return any(row.figure(name) not in (None, row.figure(f"{name}_mm2")) for row in self.rows)
 
     def as_json(self) -> dict[str, object]:
         """The stable form: keys are only ever added."""

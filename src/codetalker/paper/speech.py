@@ -8,6 +8,7 @@ In the flow **speech -> features** -> codes -> motion -> mesh -> file. Baevski e
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,10 @@ class SpeechEncoder(nn.Module):
             ModelError: the weights are of another size, or cannot be had.
         """
         from transformers import Wav2Vec2Model
+        from transformers.utils import logging
 
+        if not sys.stderr.isatty():
+            logging.disable_progress_bar()
         try:
             pretrained = Wav2Vec2Model.from_pretrained(str(source))
         except (OSError, ValueError) as error:

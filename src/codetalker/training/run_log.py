@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from codetalker.disk import replacing
+from codetalker.progress import ProgressBar
 
 LOG = "log.jsonl"
 
@@ -39,15 +39,9 @@ class RunLog:
         self.folder, self.steps, self.silent = folder, steps, silent
         self._losses: dict[str, list[float]] = {}
         self._console = Console(stderr=True, quiet=silent)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            TextColumn("{task.completed}/{task.total}"),
-            BarColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=silent or not self._console.is_terminal,
+        self._bar = ProgressBar(
+            folder.name, steps, done=first, counts=True, silent=silent, console=self._console
         )
-        self._task = self._bar.add_task(folder.name, total=steps, completed=first)
         self._events = None
         if not silent:
             _drop_rows_after(first, folder / LOG)
@@ -71,9 +65,8 @@ class RunLog:
         """Count in the losses of one step."""
         for name, value in losses.items():
             self._losses.setdefault(name, []).append(value)
-        self._bar.update(
-            self._task, advance=1, description=f"{self.folder.name} {losses['loss']:.4g}"
-        )
+        self._bar.rename(f"{self.folder.name} {losses['loss']:.4g}")
+        self._bar.advance()
 
     def row(
         self,
@@ -110,7 +103,7 @@ class RunLog:
 
     def _show(self, step: int, numbers: Mapping[str, float], warnings: Sequence[str]) -> None:
         options: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
-        if not self._console.is_terminal:
+        if not self._bar.shown:
             words = " ".join(f"{name} {value:.4g}" for name, value in numbers.items())
             self._console.print(f"{self.folder.name} {step}/{self.steps}: {words}", **options)
         for warning in warnings:
