@@ -164,7 +164,8 @@ class CausalTalker:
             state = StreamState.from_bytes(state)
         if state.model != self.bundle.digest:
             raise ModelError("this state is of a stream of another model; resume it with that one")
-        for name, shape in self.bundle.state.items():
+        width = next(iter(self.bundle.styles.values())).shape
+        for name, shape in (self.bundle.state | {"style": width}).items():
             if np.shape(getattr(state, name)) != shape:
                 raise ModelError(f"this state of a stream is damaged: its {name} has another shape")
         return Live(self, state)
