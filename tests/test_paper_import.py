@@ -240,7 +240,7 @@ FOLDER_DAMAGE = {
         lambda f: (f / "model.safetensors").write_bytes(
             (f / "model.safetensors").read_bytes()[:-1] + b"!"
         ),
-        "is not the file that config.json describes",
+        "is damaged: its checksum is not that of config.json",
     ),
 }
 
