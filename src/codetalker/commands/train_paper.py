@@ -63,7 +63,9 @@ class PaperCodecStage:
         default = preset(self.preset).codec
         config = _of_store(self.model, default, vertices=store.vertices_per_face)
         with processes.joined(self.device) as device:
-            train_paper_codec(store, self.out, config, self.plan, self.recipe, device)
+            train_paper_codec(
+                store, self.out, config=config, plan=self.plan, recipe=self.recipe, device=device
+            )
             if processes.rank() == 0:
                 print(f"{self.out}: trained; give it to stage 2 as --codec {self.out}")
 
@@ -115,8 +117,9 @@ class PaperTalkerStage:
         face = self._face(store, talker.default_subject)
         with processes.joined(self.device) as device:
             train_paper_talker(
-                store, self.out, config, codec, self.wav2vec2, self.plan, self.recipe, device
-            )
+                store, self.out, config=config, codec=codec, wav2vec2=self.wav2vec2,
+                plan=self.plan, recipe=self.recipe, device=device,
+            )  # fmt: skip
             if processes.rank() == 0:
                 folder = write_trained(self.out, config, face, f"{self.use}.pt")
                 print(f"{folder}: ready for: codetalker animate --model {folder}")
@@ -148,7 +151,7 @@ class PaperTalkerStage:
         return face
 
 
-def stages(name: str) -> tuple[Any, Any]:
+def paper_stages(name: str) -> tuple[Any, Any]:
     """Both stages for tyro, their options with the defaults of a preset.
 
     Raises:

@@ -26,7 +26,7 @@ from codetalker.paper.official import portable_name
 from codetalker.training.loop import BEST, load_checkpoint
 from codetalker.training.trained import read_trained, undescribed
 
-FAMILY = "paper"
+_FAMILY = "paper"
 WEIGHTS, TEMPLATE = "model.safetensors", "template.ply"
 MODEL = "model"
 """The model folder in the run of a talker."""
@@ -48,7 +48,7 @@ def write_model(
     portable = {portable_name(name): tensor.contiguous() for name, tensor in tensors.items()}
     with new_folder(folder) as temporary:
         save_file(portable, temporary / WEIGHTS)
-        write_config(temporary, FAMILY, {"config": to_dict(config)}, (WEIGHTS,))
+        write_config(temporary, _FAMILY, {"config": to_dict(config)}, (WEIGHTS,))
         if face is not None:
             write_ply(temporary / TEMPLATE, face)
 
@@ -91,9 +91,9 @@ def read_paper_config(folder: Path) -> PaperConfig:
 def _read_description(folder: Path) -> tuple[PaperConfig, str]:
     """The configuration, and the checksum of the weights."""
     content = read_config(folder)
-    if content.get("family") != FAMILY:
+    if content.get("family") != _FAMILY:
         raise ModelError(
-            f"{folder} holds a model of family {content.get('family')!r}, not {FAMILY!r}; make "
+            f"{folder} holds a model of family {content.get('family')!r}, not {_FAMILY!r}; make "
             "one with: codetalker import-official"
         )
     try:

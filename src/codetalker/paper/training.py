@@ -36,6 +36,7 @@ DEAD = 0.05
 def train_paper_codec(
     store: Store,
     folder: Path,
+    *,
     config: PaperCodecConfig,
     plan: EpochPlan,
     recipe: PaperCodecRecipe,
@@ -62,6 +63,7 @@ def train_paper_codec(
 def train_paper_talker(
     store: Store,
     folder: Path,
+    *,
     config: PaperConfig,
     codec: Mapping[str, Tensor],
     wav2vec2: str,
