@@ -22,5 +22,5 @@ def test_every_name_is_of_the_mouth_or_of_the_upper_face() -> None:
 
 def test_channels_are_places_in_apples_order() -> None:
     assert channels(("eyeBlinkLeft", "jawOpen", "tongueOut")) == (0, 17, 51)
-    with pytest.raises(ValueError, match="jawopen"):
+    with pytest.raises(KeyError, match="jawopen"):
         channels(("jawopen",))
