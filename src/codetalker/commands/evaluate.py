@@ -16,39 +16,47 @@ from codetalker.errors import OptionError
 
 if TYPE_CHECKING:
     from codetalker.evaluation.report import Report
+    from codetalker.evaluation.sheet import Sheet
 
 
 def evaluate(
     model: Positional[str] = BUNDLED,
     corpus: Annotated[Path | None, arg(metavar="DIR")] = None,
     against: Annotated[Path | None, arg(metavar="STORE")] = None,
+    seen: Annotated[Path | None, arg(metavar="DIR")] = None,
+    phones: Annotated[Path | None, arg(metavar="DIR")] = None,
     split: Annotated[str, arg(metavar="SPLIT")] = "val",
     speaker: Annotated[str | None, arg(metavar="SPEAKER")] = None,
     style: Annotated[str | None, arg(metavar="STYLE")] = None,
     json: Annotated[Path | None, arg(metavar="FILE")] = None,
 ) -> None:
-    """Score a model, or motions that were made before, against recorded motion.
+    """Score a model, or motions that were made before: name one thing to measure with.
 
     Args:
         model: folder or name of a model, or a folder of predictions: NAME.npz per clip; for
             vertices NAME.npy or NAME_condition_STYLE.npy.
         corpus: recordings with blendshape motion, as docs/data.md describes them.
         against: vertex data made by `codetalker prepare`.
+        seen: recordings whose lip gap was seen in video, as docs/data.md describes them.
+        phones: recordings with the times of their phones, as docs/data.md describes them.
         split: which clips: train, val, unseen; for vertices also test, test-a, test-b.
         speaker: only this speaker's clips.
-        style: the style to speak in, by default the speaker's own; `best` tries each (with
-            --corpus).
+        style: the style to speak in, by default the speaker's own where there is truth, else the
+            model's first; `best` tries each (with --corpus), `each` gives figures of each (without
+            truth).
         json: also write the figures to this file.
     """
     from rich.console import Console
 
-    if (corpus is None) == (against is None):
-        raise OptionError("name what to compare with: either --corpus DIR or --against STORE")
-    if against is not None:
+    kinds = {"--corpus": corpus, "--against": against, "--seen": seen, "--phones": phones}
+    if sum(value is not None for value in kinds.values()) != 1:
+        raise OptionError(f"name one thing to measure with: {', '.join(kinds)}")
+    if corpus is not None:
+        report = _on_corpus(model, corpus, split, speaker, style)
+    elif against is not None:
         report = _against_store(model, against, split, speaker, style)
     else:
-        assert corpus is not None
-        report = _on_corpus(model, corpus, split, speaker, style)
+        report = _without_truth(model, seen, phones, style)
     report.show(Console())
     if json is not None:
         report.write(json)
@@ -97,6 +105,21 @@ def _against_store(
         rows = score_vertices(predictions, store, tick)
     note = f"LVE and FDD are in squared, MVE in plain units of the coordinates of {store.dataset}."
     return Report(model, str(against), split, tuple(rows), (note,))
+
+
+def _without_truth(model: str, seen: Path | None, phones: Path | None, style: str | None) -> Sheet:
+    from codetalker.evaluation.recordings import score_phones, score_seen
+    from codetalker.talker import Talker
+
+    talker = _load(model)
+    if not isinstance(talker, Talker | None):
+        raise OptionError(f"{model} animates vertices; these measures are of blendshapes")
+    source = Path(model) if talker is None else talker
+    with _progress(None) as tick:
+        if seen is not None:
+            return score_seen(model, source, seen, style, tick)
+        assert phones is not None
+        return score_phones(model, source, phones, style, tick)
 
 
 def _load(model: str) -> Any:
