@@ -1,6 +1,7 @@
 """Scores a talker, or motions that somebody made, on recordings without true motion.
 
-Two kinds: lip gap seen in video (`seen.py`) and phone-timed speech (`phones.py`).
+Three kinds: lip gap seen in video (`seen.py`), phone-timed speech (`phones.py`), and any speech,
+with noise and worse (`robustness.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Protocol, TypeVar
 from codetalker.audio import Waveform
 from codetalker.data.phones import read_phones
 from codetalker.data.seen import read_seen
-from codetalker.evaluation import phones, seen
+from codetalker.evaluation import phone_figures, robustness, seen
 from codetalker.evaluation.metrics import Result
+from codetalker.evaluation.phones import observe
 from codetalker.evaluation.sheet import Sheet
 from codetalker.evaluation.talkers import require_motions
 from codetalker.motion import Motion
@@ -57,7 +59,7 @@ def makers(source: Animator | Path, style: str | None) -> Iterator[tuple[str, Ma
         folder = source
         yield "-", lambda clip: Motion.load(folder / f"{clip.name}.npz")
         return
-    for name in source.styles if style == EACH else [style or source.styles[0]]:
+    for name in _styles(source, style):
         yield name, lambda clip, name=name: source.animate(clip.waveform(), style=name)
 
 
@@ -102,15 +104,44 @@ def score_phones(
     for name, make in makers(source, style):
         found = []
         for clip in clips:
-            found.append(phones.observe(clip, make(clip)))
+            found.append(observe(clip, make(clip)))
             tick(clip)
-        rows.append({"style": name, "language": ALL, **phones.summary(found)})
+        rows.append({"style": name, "language": ALL, **phone_figures.summary(found)})
         for language in languages:
             pairs = zip(clips, found, strict=True)
             own = [seen for clip, seen in pairs if clip.language == language]
-            figures = phones.summary(own) if len(languages) > 1 else rows[-1]
+            figures = phone_figures.summary(own) if len(languages) > 1 else rows[-1]
             rows.append(figures | {"style": name, "language": language})
-    return Sheet(subject, str(folder), ("style", "language"), phones.LINES, tuple(rows))
+    return Sheet(subject, str(folder), ("style", "language"), phone_figures.LINES, tuple(rows))
+
+
+def score_robustness(
+    subject: str,
+    talker: Animator,
+    recordings: Sequence[Path],
+    style: str | None = None,
+    tick: Callable[[object], None] = lambda row: None,
+) -> Sheet:
+    """Rows of noises, levels and other sounds around and instead of some recordings of speech.
+
+    Raises:
+        AudioError: a recording cannot be read.
+    """
+    speech = [Waveform.load(path) for path in recordings]
+    found: list[Result] = []
+    for name in _styles(talker, style):
+        for row in robustness.rows(
+            lambda sound, name=name: talker.animate(sound, style=name), speech
+        ):
+            found.append({"style": name, **row})
+            tick(row)
+    against = ", ".join(path.name for path in recordings)
+    labels = ("style", "sound", "level_db")
+    return Sheet(subject, against, labels, robustness.LINES, tuple(found), across=True)
+
+
+def _styles(talker: Animator, style: str | None) -> Sequence[str]:
+    return talker.styles if style == EACH else [style or talker.styles[0]]
 
 
 def _clips(source: Animator | Path, clips: Sequence[Clip]) -> Sequence[Clip]:

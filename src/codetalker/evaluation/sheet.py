@@ -56,20 +56,23 @@ class Sheet:
         """Print the table and the notes; as wide as they are where nobody's terminal limits it."""
         if not console.is_terminal:
             console.width = 240
-        heads = [" ".join(_label(row.get(name)) for name in self.labels) for row in self.rows]
         shown = [line for line in self.lines if _known(self.rows, line)]
+        heads = [[_label(row.get(name)) for name in self.labels] for row in self.rows]
         cells = [[_cell(row, line) for line in shown] for row in self.rows]
         table = Table(title=f"{self.subject} on {self.against}", title_justify="left")
         if self.across:
-            names, columns = heads, [line.heading for line in shown]
+            for name in self.labels:
+                table.add_column(name.replace("_", " "))
+            for line in shown:
+                table.add_column(line.heading, justify="right")
+            for head, row in zip(heads, cells, strict=True):
+                table.add_row(*head, *row)
         else:
-            names, columns = [line.heading for line in shown], heads
-            cells = [list(line) for line in zip(*cells, strict=True)]
-        table.add_column("")
-        for column in columns:
-            table.add_column(column, justify="right")
-        for name, row in zip(names, cells, strict=True):
-            table.add_row(name, *row)
+            table.add_column("")
+            for head in heads:
+                table.add_column(" ".join(head), justify="right")
+            for line, row in zip(shown, zip(*cells, strict=True), strict=True):
+                table.add_row(line.heading, *row)
         console.print(table)
         for note in self.notes:
             console.print(note, markup=False, highlight=False)
