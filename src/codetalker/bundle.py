@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.blinks import Blinks
 from codetalker.errors import ModelError
+from codetalker.loudness import Loudness
 from codetalker.new_folder import new_folder
 from codetalker.windows import SpeechWindows
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)
+"""Version 1 knows no loudness, blinks, or look-ahead that is not heard."""
 BUNDLED = "default"
 GRAPHS = ("speech.onnx", "talker.onnx")
 ARRAYS = ("styles.npy", "codebook.npy")
 MAX_FILE_BYTES = 1 << 30
+
+_Layer = TypeVar("_Layer")
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Bundle:
         name: of the folder.
         blendshapes: names of the K weights that it predicts.
         windows: how speech is cut; also gives the frame rate.
+        loudness: the gain at which each window is heard; None hears it as it is.
+        blinks: procedural ones, on top of the learned motion; None leaves it as it is.
         styles: style name -> (width,) float32 embedding; the first is the default.
         temperature: (H,) float32 per code: 0 queries the nearest, 1 samples.
         articulation: indices of the weights that `strength` scales.
@@ -48,6 +57,8 @@ class Bundle:
     name: str
     blendshapes: tuple[str, ...]
     windows: SpeechWindows
+    loudness: Loudness | None
+    blinks: Blinks | None
     styles: dict[str, NDArray[np.float32]]
     temperature: NDArray[np.float32]
     articulation: NDArray[np.int64]
@@ -88,9 +99,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         version = config["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a model's config.json ({error})") from None
-    if version != FORMAT_VERSION:
+    if version not in READABLE:
         raise ModelError(
-            f"{path} has format version {version}, this release reads {FORMAT_VERSION}; "
+            f"{path} has format version {version}, this release reads {FORMAT_VERSION} and older; "
             "install the release that wrote it, or export the model again"
         )
     return config
@@ -114,6 +125,8 @@ def load_bundle(folder: Path) -> Bundle:
             name=folder.name,
             blendshapes=tuple(config["blendshapes"]),
             windows=SpeechWindows(**config["windows"]),
+            loudness=_layer(Loudness, config, "loudness"),
+            blinks=_layer(Blinks, config, "blinks"),
             styles={name: rows[name] for name in names},
             temperature=np.array(config["temperature"], np.float32),
             articulation=np.array(config["articulation"], np.int64),
@@ -127,6 +140,12 @@ def load_bundle(folder: Path) -> Bundle:
         raise ModelError(
             f"{folder / 'config.json'} does not describe a bundle ({error}); export it again"
         ) from None
+
+
+def _layer(kind: Callable[..., _Layer], config: dict[str, Any], name: str) -> _Layer | None:
+    """A layer's options, if the bundle has it."""
+    options = config[name] if config["format_version"] > 1 else None
+    return None if options is None else kind(**options)
 
 
 def write_bundle(

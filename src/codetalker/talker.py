@@ -20,6 +20,7 @@ import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform, as_mono
+from codetalker.blinks import LIDS, Blinks, draw_curve, lids
 from codetalker.bundle import Bundle, find_model, load_bundle, read_config
 from codetalker.errors import AudioError, ModelError, OptionError, StyleError
 from codetalker.export import FORMATS
@@ -27,6 +28,11 @@ from codetalker.motion import Motion, check_fps
 
 Progress = Callable[[float, float], None]
 """Gets the seconds of audio done and the seconds in all."""
+
+JAW, RESTING = "jawOpen", 0.03
+"""Below this weight of the jaw, the mouth rests."""
+NOT_YET = 1 << 20
+"""Frames since a blink, at the start of a recording."""
 
 FEED_SECONDS = 4.0
 """How much of a recording `animate` feeds at once, for the progress bar's sake."""
@@ -60,6 +66,8 @@ class TalkerState:
         cache, context, motion, position: the state of `talker.onnx`; see `codetalker.bundle`.
         pending: (N,) float32, the samples from the start of the next window on.
         received: samples at 16 kHz so far.
+        level: (2,) float64 power of the sound; see `codetalker.loudness`.
+        blink: (2,) int64, frames since the last blink began, and its curve.
         seed: of the noise that samples codes; frame i's noise depends on (seed, i) alone.
     """
 
@@ -69,6 +77,8 @@ class TalkerState:
     position: NDArray[np.int64]
     pending: NDArray[np.float32]
     received: int
+    level: NDArray[np.float64]
+    blink: NDArray[np.int64]
     seed: int
 
 
@@ -117,6 +127,7 @@ class Talker:
         strength: float = 1.0,
         fps: float | None = None,
         seed: int = 0,
+        blinks: bool = True,
         progress: Progress | None = None,
         on_codes: Callable[[NDArray[np.int64]], None] | None = None,
     ) -> Motion:
@@ -128,6 +139,7 @@ class Talker:
             strength: scale of the articulation; 1 is as trained.
             fps: frames per second of the result; the model's own by default.
             seed: of what speech does not determine, such as blinks.
+            blinks: whether a bundle that has procedural blinks (`codetalker.blinks`) adds them.
             progress: called with the seconds done and in all.
             on_codes: called with the (n, H) codes of each piece, for statistics.
 
@@ -137,7 +149,7 @@ class Talker:
         waveform = as_waveform(audio, rate)
         if fps is not None:
             check_fps(fps)
-        live = self.stream(style=style, strength=strength, seed=seed)
+        live = self.stream(style=style, strength=strength, seed=seed, blinks=blinks)
         parts = []
         for piece in [*_pieces(waveform.samples), None]:
             parts.append(live.finish() if piece is None else live.feed(piece))
@@ -157,13 +169,16 @@ class Talker:
         style: str | None = None,
         strength: float = 1.0,
         seed: int = 0,
+        blinks: bool = True,
     ) -> Live:
         """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`."""
         if not (isfinite(strength) and 0 <= strength <= 3):
             raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
         if not 0 <= seed < 1 << 63:
             raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
-        return Live(self, self._style(style), strength, self.start(seed), StreamResampler(rate))
+        blinking = self.bundle.blinks if blinks else None
+        state, resampler = self.start(seed), StreamResampler(rate)
+        return Live(self, self._style(style), strength, blinking, state, resampler)
 
     def start(self, seed: int = 0) -> TalkerState:
         """The state before the first sample: silence, and a neutral face."""
@@ -175,6 +190,8 @@ class Talker:
             position=np.zeros(shapes["position"], np.int64),
             pending=np.zeros(self.bundle.windows.lead, np.float32),
             received=0,
+            level=np.zeros(2),
+            blink=np.zeros(2, np.int64) + [NOT_YET, 0],
             seed=seed,
         )
 
@@ -230,7 +247,7 @@ class Live:
     Use as a context manager or call `finish` at the end of the sound.
 
     Attributes:
-        talker, style, strength, resampler: what the stream was started with.
+        talker, style, strength, blinks, resampler: what the stream was started with.
         state: what it goes on from.
         codes: (n, H), those of the n frames that `feed` or `finish` returned last.
     """
@@ -238,6 +255,7 @@ class Live:
     talker: Talker
     style: NDArray[np.float32]
     strength: float
+    blinks: Blinks | None
     state: TalkerState
     resampler: StreamResampler
     codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
@@ -280,13 +298,28 @@ class Live:
         state.received += len(samples)
         state.pending = np.concatenate([state.pending, samples])
         bundle = self.talker.bundle
+        first = int(state.position[0])
         frames = [self.talker.frame(heard, self.style, state) for heard in self._heard()]
         weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
         self.codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
         if self.strength != 1.0:
             weights[:, bundle.articulation] *= self.strength
             weights = weights.clip(0, 1)
+        if self.blinks:
+            for number, frame in enumerate(weights, first):
+                self._blink(frame, number)
         return Motion(weights, bundle.blendshapes, self.talker.fps)
+
+    def _blink(self, weights: NDArray[np.float32], frame: int) -> None:
+        """Replace the lids of a frame's (K,) weights, in place."""
+        assert self.blinks
+        state, bundle = self.state, self.talker.bundle
+        jaw, *eyes = (bundle.blendshapes.index(name) for name in (JAW, *LIDS))
+        state.blink[0] += 1
+        resting = weights[jaw] < RESTING
+        if self.blinks.draw(int(state.blink[0]), resting, self.talker.fps, state.seed, frame):
+            state.blink[:] = 0, draw_curve(state.seed, frame)
+        weights[eyes] = lids(int(state.blink[1]), int(state.blink[0]), weights[eyes])
 
     def _heard(self) -> Iterator[NDArray[np.float32]]:
         """What the talker hears in each frame of the complete windows; windows are heard one by
@@ -295,6 +328,11 @@ class Live:
         count = max(0, (len(pending) - windows.samples) // windows.hop_samples + 1)
         starts = range(0, count * windows.hop_samples, windows.hop_samples)
         cuts = [pending[start : start + windows.samples] for start in starts]
+        if loudness := self.talker.bundle.loudness:
+            begun = self.state.received + windows.lead > len(pending)
+            cuts = list(
+                loudness.levelled(cuts, windows.lead, windows.hop_samples, self.state.level, begun)
+            )
         self.state.pending = pending[count * windows.hop_samples :].copy()
         if count < 2:
             for cut in cuts:

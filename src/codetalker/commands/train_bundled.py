@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from codetalker.data.corpus import read_corpus
+from codetalker.data.corpus import read_corpus, read_takes
+from codetalker.data.phones import read_phones
 from codetalker.errors import OptionError
 from codetalker.model.codec import CodecConfig
 from codetalker.model.talker import TalkerConfig
@@ -17,6 +18,7 @@ from codetalker.training import codec as stage1
 from codetalker.training import talker as stage2
 from codetalker.training.bundled import find_whisper, speaking_styles, train_bundled
 from codetalker.training.codec import CodecRecipe, load_codec, train_codec
+from codetalker.training.hearing import HEARINGS
 from codetalker.training.loop import Plan
 from codetalker.training.talker import TalkerRecipe
 
@@ -30,12 +32,14 @@ class CodecStage:
     Attributes:
         corpus: folder of clips; see docs/data.md.
         out: the run's folder; a run that was stopped goes on there.
+        takes: a folder with the `motion.npz` of takes without sound, of the whole range of motion.
         recipe: losses and batches.
         plan: steps, rates, seed.
     """
 
     corpus: Path
     out: Folder
+    takes: Path | None = None
     recipe: CodecRecipe = field(default_factory=CodecRecipe)
     plan: Plan = stage1.PLAN
 
@@ -48,6 +52,7 @@ class CodecStage:
             CodecConfig(),
             self.recipe,
             self.plan,
+            () if self.takes is None else read_takes(self.takes, stage1.FPS),
         )
 
 
@@ -60,8 +65,9 @@ class TalkerStage:
         codec: the folder of stage 1.
         out: the run's folder; a run that was stopped goes on there.
         whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
+        hearing: `live` for streams, 200 ms behind; `studio` for files.
+        phones: a folder of phone-timed speech; see docs/data.md.
         passes: augmented passes over the corpus, beside the clean one.
-        default_speaker: whose style is the default; by default who has the most clips.
         recipe: losses and batches.
         plan: steps, rates, seed.
     """
@@ -70,8 +76,9 @@ class TalkerStage:
     codec: Path
     out: Folder
     whisper: Path | None = None
-    passes: int = 5
-    default_speaker: str | None = None
+    hearing: Literal["live", "studio"] = "live"
+    phones: tuple[Path, ...] = ()
+    passes: int = 2
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
     plan: Plan = stage2.PLAN
 
@@ -82,14 +89,15 @@ class TalkerStage:
         clips = read_corpus(self.corpus)
         codec = load_codec(self.codec / "best.pt")
         config = TalkerConfig(
-            styles=len(speaking_styles(clips)),
+            styles=1 + len(speaking_styles(clips)),
             heads=codec.config.heads,
             code_width=codec.config.code_width,
         )
+        timed = [clip for folder in self.phones for clip in read_phones(folder)]
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         bundle = train_bundled(
-            clips, codec, self.out, find_whisper(self.whisper), self.passes, config, self.recipe,
-            self.plan, notes, self.default_speaker,
+            clips, codec, self.out, find_whisper(self.whisper), HEARINGS[self.hearing],
+            self.passes, config, self.recipe, self.plan, notes, timed,
         )  # fmt: skip
         print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
 

@@ -18,7 +18,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from codetalker.blinks import Blinks
 from codetalker.bundle import FORMAT_VERSION, Bundle, write_bundle
+from codetalker.loudness import Loudness
 from codetalker.model.codec import Codec
 from codetalker.model.generator import Generator
 from codetalker.model.talker import SpeechAdapter, Talker
@@ -32,12 +34,15 @@ OPSET = 18
 class SpeechGraph(nn.Module):
     """(1, samples) window -> (frames_per_hop, width): what the talker hears in each frame."""
 
-    def __init__(self, encoder: WhisperEncoder, adapter: SpeechAdapter, kept: int) -> None:
+    def __init__(
+        self, encoder: WhisperEncoder, adapter: SpeechAdapter, kept: int, unheard: int = 0
+    ) -> None:
         super().__init__()
-        self.encoder, self.adapter, self.kept = encoder, adapter, kept
+        self.encoder, self.adapter = encoder, adapter
+        self.kept, self.unheard = kept, unheard
 
     def forward(self, samples: Tensor) -> Tensor:
-        return self.adapter(self.encoder(samples, self.kept))[0]
+        return self.adapter(self.encoder(samples, self.kept, self.unheard))[0]
 
 
 def export_bundle(
@@ -51,6 +56,8 @@ def export_bundle(
     temperature: tuple[float, ...],
     windows: SpeechWindows = SpeechWindows(),
     notes: dict[str, str] | None = None,
+    loudness: Loudness | None = None,
+    blinks: Blinks | None = None,
 ) -> Bundle:
     """Write the bundle folder; weights are rounded to half precision in place, so that the torch
     modules and the bundle stay the same model.
@@ -59,6 +66,7 @@ def export_bundle(
         styles: name -> row of the talker's style table.
         temperature: per part of the codec, 0 queries the nearest code, 1 samples.
         notes: what the model card should know: data, figures.
+        loudness, blinks: layers of the run time before the first graph and after the second.
     """
     for module in (encoder, talker, codec):
         round_to_half(module.eval())
@@ -68,7 +76,7 @@ def export_bundle(
     noise = torch.zeros(1, codec.config.heads, codec.config.codes)
     graphs = {
         "speech.onnx": _graph(
-            SpeechGraph(encoder, talker.adapter, windows.kept),
+            SpeechGraph(encoder, talker.adapter, windows.kept, windows.unheard),
             (torch.zeros(1, windows.samples),),
             ["samples"],
             ["speech"],
@@ -87,6 +95,8 @@ def export_bundle(
         "rig": rig.name,
         "blendshapes": list(rig.blendshape_names),
         "windows": asdict(windows),
+        "loudness": asdict(loudness) if loudness else None,
+        "blinks": asdict(blinks) if blinks else None,
         "styles": list(styles),
         "default_style": default_style,
         "state": {name: list(value.shape) for name, value in state._asdict().items()},

@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.progress import Progress, TaskID
+from rich.progress import Progress, TextColumn
 
+from codetalker.blinks import Blinks
 from codetalker.bundle import Bundle
 from codetalker.data.clip import Clip
+from codetalker.data.phones import PhoneClip
 from codetalker.errors import DataError, MissingExtraError
+from codetalker.loudness import Loudness
 from codetalker.model.codec import TEMPERATURES, Codec
 from codetalker.model.export import export_bundle
 from codetalker.model.talker import Talker, TalkerConfig
-from codetalker.model.whisper import WhisperEncoder, load_whisper
+from codetalker.model.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.rig import bundled_head
+from codetalker.training.hearing import Hearing
+from codetalker.training.joined import joined_streams, phone_streams
 from codetalker.training.loop import Plan, trained_part
-from codetalker.training.streams import FeatureSet, extract, feature_set
+from codetalker.training.streams import FeatureSet, Stream, extract, feature_set
 from codetalker.training.talker import TalkerRecipe, Validation, train_talker
 from codetalker.windows import SpeechWindows
 
@@ -37,7 +44,7 @@ RARE_REPEATS = 3
 LONG = 20.0
 """Seconds: a clip that long counts as many; such speakers are not rare."""
 NEUTRAL = "neutral"
-"""The default style goes by this name beside its speaker's."""
+"""The default style, row 0: no speaker's, learned from all of them and from phone-timed speech."""
 
 
 def find_whisper(path: Path | None = None) -> Path:
@@ -67,78 +74,115 @@ def train_bundled(
     codec: Codec,
     folder: Path,
     whisper: Path,
+    hearing: Hearing,
     passes: int,
     config: TalkerConfig,
     recipe: TalkerRecipe,
     plan: Plan,
     notes: dict[str, str],
-    default: str | None = None,
+    phones: Sequence[PhoneClip] = (),
 ) -> Bundle:
-    """Train the talker on `passes` augmented passes over the clips beside a clean one, and write
-    `folder/bundle`.
-
-    `default` is the speaker whose style is the bundle's default, the one with the most clips for
-    None.
+    """Train the talker on `passes` augmented passes over the clips beside a clean one, and on one
+    over phone-timed speech; write `folder/bundle`.
 
     Raises:
-        DataError: the corpus cannot be trained on, or has no clips of that speaker.
+        DataError: the corpus cannot be trained on.
     """
-    windows = SpeechWindows()
-    encoder = load_whisper(whisper)
-    styles = speaking_styles(clips)
-    if default not in (None, *styles):
-        raise DataError(f"there is no speaker {default!r}; the corpus has {', '.join(styles)}")
-    sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
-    validation = validation_set(clips, encoder, windows, styles)
+    windows, loudness = hearing.windows, hearing.loudness
+    encoder = load_whisper(whisper, WhisperConfig(layers=hearing.layers))
+    styles = (NEUTRAL, *speaking_styles(clips))
+    listener = Listener(encoder, hearing, styles, folder / "features", plan.seed)
+    sets, timed = listener.corpus(clips, passes), listener.phones(phones)
+    validation = validation_set(clips, encoder, windows, styles, loudness)
     rig = bundled_head()
-    train_talker(sets, validation, codec, rig, folder, config, windows, recipe, plan)
+    train_talker(sets, validation, codec, rig, folder, config, windows, recipe, plan, timed)
     talker = Talker(config, windows)
     talker.load_state_dict(trained_part(folder / "best.pt", "talker"))
-    rows = {name: i for i, name in enumerate(styles)}
-    rows = {NEUTRAL: rows[default or styles[0]]} | rows
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     return export_bundle(
-        folder / "bundle", encoder, talker, codec, rig, rows, NEUTRAL, TEMPERATURES, windows, notes
-    )
+        folder / "bundle", encoder, talker, codec, rig,
+        {name: row for row, name in enumerate(styles)}, NEUTRAL, TEMPERATURES, windows, notes,
+        loudness, Blinks(),
+    )  # fmt: skip
 
 
-def feature_sets(
-    clips: list[Clip],
-    encoder: WhisperEncoder,
-    windows: SpeechWindows,
-    styles: tuple[str, ...],
-    folder: Path,
-    passes: int,
-    seed: int,
-) -> list[FeatureSet]:
-    """Pass 0 is clean, the others are augmented; computed once, then read from the folder.
+@dataclass(frozen=True)
+class Listener:
+    """Makes feature sets once and keeps them in a folder.
 
-    Raises:
-        DataError: the folder holds features of another corpus, encoder or seed.
+    Attributes:
+        encoder, hearing: what it hears through.
+        styles: names of the talker's rows.
+        folder: where the sets are kept.
+        seed: of joining and augmentation.
     """
-    train = [clip for clip in clips if clip.split == "train"]
-    counts = Counter(clip.speaker for clip in train)
-    rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
-    heard = train + rare * (RARE_REPEATS - 1)
-    _check_source(folder / "source.txt", encoder, windows, styles, seed, heard)
-    sets = []
-    with _progress(sum(c.duration for c in heard) * (passes + 1)) as (bar, task):
-        for number in range(passes + 1):
-            part = folder / str(number)
-            if not part.exists():
-                bar.update(task, description=f"features, pass {number}")
+
+    encoder: WhisperEncoder
+    hearing: Hearing
+    styles: tuple[str, ...]
+    folder: Path
+    seed: int
+
+    def corpus(self, clips: list[Clip], passes: int) -> list[FeatureSet]:
+        """Pass 0 is clean, the others are augmented.
+
+        Raises:
+            DataError: the folder holds features of another corpus, encoder or seed.
+        """
+        train = [clip for clip in clips if clip.split == "train"]
+        counts = Counter(clip.speaker for clip in train)
+        rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
+        heard = train + rare * (RARE_REPEATS - 1)
+        _check_source(self.folder / "source.txt", self, [_named(c) for c in heard])
+        fps = self.hearing.windows.fps
+        return [
+            self._set(
+                f"{number}",
+                partial(joined_streams, heard, fps=fps, augment=number > 0),
+                self.seed + number,
+            )
+            for number in range(passes + 1)
+        ]
+
+    def phones(self, clips: Sequence[PhoneClip]) -> list[FeatureSet]:
+        """One augmented pass over phone-timed speech, if there is any.
+
+        Raises:
+            DataError: the folder holds features of other speech, encoder or seed.
+        """
+        if not clips:
+            return []
+        names = [(clip.name, clip.voice, len(clip.phones)) for clip in clips]
+        _check_source(self.folder / "phones.txt", self, names)
+        fps, channels = self.hearing.windows.fps, len(bundled_head().blendshape_names)
+        streams = partial(
+            phone_streams, clips, fps=fps, channels=channels, style=NEUTRAL, augment=True
+        )
+        return [self._set("phones", streams, self.seed)]
+
+    def _set(
+        self, name: str, streams: Callable[[np.random.Generator], Iterator[Stream]], seed: int
+    ) -> FeatureSet:
+        path = self.folder / name
+        if not path.exists():
+            with _progress(f"features, {name}") as progress:
                 feature_set(
-                    heard, encoder, windows, styles, seed + number, augment=number > 0,
-                    progress=lambda seconds: bar.advance(task, seconds),
-                ).save(part)  # fmt: skip
-            sets.append(FeatureSet.load(part))
-    return sets
+                    streams(np.random.default_rng(seed)),
+                    self.encoder,
+                    self.hearing.windows,
+                    self.styles,
+                    np.random.default_rng((seed, 1)),
+                    self.hearing.loudness,
+                    progress,
+                ).save(path)
+        return FeatureSet.load(path)
 
 
-def _check_source(path: Path, encoder: WhisperEncoder, *parts: object) -> None:
+def _check_source(path: Path, listener: Listener, clips: list[tuple[str, str, int]]) -> None:
     """Remember what features were made from; refuse a folder that was made from anything else."""
-    digest = sha256(repr([p if not isinstance(p, list) else _named(p) for p in parts]).encode())
-    for tensor in encoder.state_dict().values():
+    made_from = repr((listener.hearing, listener.styles, listener.seed, clips))
+    digest = sha256(made_from.encode())
+    for tensor in listener.encoder.state_dict().values():
         digest.update(tensor.numpy().tobytes())
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,12 +194,16 @@ def _check_source(path: Path, encoder: WhisperEncoder, *parts: object) -> None:
         )
 
 
-def _named(clips: list[Clip]) -> list[tuple[str, str, int]]:
-    return [(clip.name, clip.speaker, len(clip.weights)) for clip in clips]
+def _named(clip: Clip) -> tuple[str, str, int]:
+    return clip.name, clip.speaker, len(clip.weights)
 
 
 def validation_set(
-    clips: list[Clip], encoder: WhisperEncoder, windows: SpeechWindows, styles: tuple[str, ...]
+    clips: list[Clip],
+    encoder: WhisperEncoder,
+    windows: SpeechWindows,
+    styles: tuple[str, ...],
+    loudness: Loudness | None = None,
 ) -> Validation:
     """The clips of split `val` of known speakers that are as long as most of them.
 
@@ -167,7 +215,7 @@ def validation_set(
         raise DataError("the corpus has no clips of split 'val' of a speaker that is trained on")
     length = Counter(len(c.weights) for c in known).most_common(1)[0][0]
     known = [c for c in known if len(c.weights) == length]
-    features = [extract(encoder, windows, c.waveform().samples) for c in known]
+    features = [extract(encoder, windows, c.waveform().samples, loudness=loudness) for c in known]
     return Validation(
         torch.from_numpy(np.stack(features)).float(),
         torch.from_numpy(np.stack([c.weights for c in known])),
@@ -177,6 +225,8 @@ def validation_set(
 
 
 @contextmanager
-def _progress(total: float) -> Iterator[tuple[Progress, TaskID]]:
-    with Progress() as bar:
-        yield bar, bar.add_task("features", total=total)
+def _progress(what: str) -> Iterator[Callable[[float], None]]:
+    """Shows the seconds of audio that are done."""
+    with Progress(TextColumn("{task.description} {task.completed:.0f} s")) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda seconds: bar.advance(task, seconds)

@@ -7,6 +7,7 @@ an entropy term spreads its use, and rows that fall out of use move to where fea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from codetalker.model.geometry import GeometryLoss
 from codetalker.model.quantizer import perplexity
 from codetalker.rig import Rig
 from codetalker.training.augment import stretch
+from codetalker.training.gestures import Gestures
 from codetalker.training.loop import Losses, Plan, fit, trained_part
 from codetalker.training.streams import at_rate
 
@@ -35,6 +37,9 @@ class CodecRecipe:
     Attributes:
         batch, frames: sequences per step and their length.
         main_share: share of sequences from the speaker with the most clips.
+        take_share: share of sequences from takes without sound, where there are any.
+        gesture_share: share of sequences into which short postures of other motion are blended,
+            and of those whose mouth is wider and narrower than recorded.
         continuous: share of the steps before the codebook is started.
         codebook: weight of the codebook loss, beside mm^2 of reconstruction.
         entropy: weight of the entropy of the codebook's use; it keeps rows alive.
@@ -45,6 +50,8 @@ class CodecRecipe:
     batch: int = 16
     frames: int = 48
     main_share: float = 0.6
+    take_share: float = 0.15
+    gesture_share: float = 0.25
     continuous: float = 0.1
     codebook: float = 1.0
     entropy: float = 0.3
@@ -58,7 +65,15 @@ PLAN = Plan(steps=6000, learning_rate=1.5e-3, weight_decay=1e-4, evaluate_every=
 class CodecTraining(nn.Module):
     """The codec, how often its codes were used lately, and the losses of a step."""
 
-    def __init__(self, codec: Codec, rig: Rig, clips: list[Clip], recipe: CodecRecipe, plan: Plan):
+    def __init__(
+        self,
+        codec: Codec,
+        rig: Rig,
+        clips: list[Clip],
+        recipe: CodecRecipe,
+        plan: Plan,
+        takes: Sequence[NDArray[np.float32]] = (),
+    ) -> None:
         super().__init__()
         self.codec = codec
         self.recipe, self.plan = recipe, plan
@@ -66,6 +81,8 @@ class CodecTraining(nn.Module):
         self.register_buffer("usage", torch.ones(codec.config.codes))
         self.usage: Tensor
         self._speakers = _by_speaker([c for c in clips if c.split == "train"])
+        self._takes = list(takes)
+        self._gestures = Gestures(rig, self._takes)
         self._start = int(recipe.continuous * plan.steps)
 
     def losses(self, step: int) -> Losses:
@@ -114,7 +131,14 @@ class CodecTraining(nn.Module):
                 if random.random() < self.recipe.main_share or not others
                 else others[random.integers(len(others))]
             )
-            rows.append(_crop(own[random.integers(len(own))], frames, random))
+            if self._takes and random.random() < self.recipe.take_share:
+                own = self._takes
+            row = _crop(own[random.integers(len(own))], frames, random)
+            if random.random() < self.recipe.gesture_share:
+                row = self._gestures.blend(row, random)
+            if random.random() < self.recipe.gesture_share:
+                row = self._gestures.widen(row, random)
+            rows.append(row)
         motion = torch.from_numpy(np.stack(rows))
         mask = torch.ones_like(motion)
         upper = list(UPPER.channels)
@@ -150,10 +174,14 @@ def train_codec(
     config: CodecConfig = CodecConfig(),
     recipe: CodecRecipe = CodecRecipe(),
     plan: Plan = PLAN,
+    takes: Sequence[NDArray[np.float32]] = (),
 ) -> None:
-    """Train on the clips of split `train`, watch those of split `val`; resume what is there."""
+    """Train on the clips of split `train`, watch those of split `val`; resume what is there.
+
+    `takes` are (T, K) motions at 25 fps without sound: the codebook learns their postures too.
+    """
     torch.manual_seed(plan.seed)
-    training = CodecTraining(Codec(config), rig, clips, recipe, plan)
+    training = CodecTraining(Codec(config), rig, clips, recipe, plan, takes)
     validation = [torch.from_numpy(at_rate(c, FPS)) for c in clips if c.split == "val"]
     lips = torch.from_numpy(1e3 * rig.basis("lips").reshape(config.channels, -1))
 
