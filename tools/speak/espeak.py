@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ from codetalker.data.phones import SILENCE
 _WORDS_PER_MINUTE = 160
 _PITCH = 50
 _VOICELESS = "ptkcqʈ"
+_QUIET = 0.1  # of the level of the loud parts
 _LONGEST_CLOSURE = 0.12  # seconds
-_LEAST = 0.02  # seconds that the phone before keeps
+_AFTER_PAUSE = 0.06  # seconds of closure that are assumed in a pause
+_BURST = 0.03  # seconds that the phone before keeps: its own burst may be as weak as a closure
 _PROGRAM = Path(__file__).with_name("espeak_phones.py")
 
 
@@ -57,19 +60,20 @@ def voice(language: str, variant: str = "") -> Voice:
 def _with_closures(utterance: Utterance) -> Utterance:
     """Voiceless plosives from their closure on: eSpeak starts them at the burst.
 
-    The closure is the quiet, 20 dB below the loud parts, right before the burst. After a pause it
-    cannot be told from the pause.
+    The closure is the quiet right before the burst.
     """
     size = utterance.rate // 200
     frames = utterance.samples[: len(utterance.samples) // size * size].reshape(-1, size)
     level = np.sqrt(np.mean(frames**2, axis=1))
-    quiet = level < np.quantile(level, 0.95) / 10
+    quiet = level < np.quantile(level, 0.95) * _QUIET
     edges = utterance.edges.copy()
-    for index, phone in enumerate(utterance.phones[1:], 1):
+    for index, (before, phone) in enumerate(pairwise(utterance.phones), 1):
         if phone[0] in _VOICELESS:
-            floor = max(edges[index] - _LONGEST_CLOSURE, edges[index - 1] + _LEAST)
-            place = round(edges[index] * 200)
+            start = utterance.edges[index]
+            longest = _AFTER_PAUSE if before == SILENCE else _LONGEST_CLOSURE
+            floor = max(start - longest, utterance.edges[index - 1] + _BURST)
+            place = round(start * 200)
             while place / 200 > floor and quiet[place - 1]:
                 place -= 1
-            edges[index] = min(place / 200, edges[index])
+            edges[index] = min(place / 200, start)
     return replace(utterance, edges=edges)
