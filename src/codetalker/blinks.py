@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 CURVES = (
-    (0.45, 1.0, 0.85, 0.5, 0.18),
+    (0.45, 1.0, 0.9, 0.6, 0.28, 0.1),
     (0.35, 0.95, 1.0, 0.7, 0.35, 0.12),
     (0.3, 0.9, 1.0, 0.9, 0.6, 0.3, 0.1),
 )
