@@ -30,6 +30,8 @@ MARGIN_S = 0.3
 """Silence put around what is aligned, for the aligner wants some; its phones are cut off again."""
 LONGEST_PHONE_S = 0.6
 """A longer one is no phone: the text is not what is said."""
+QUIET = 0.5
+"""The level of silence is below this share of the phones'."""
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _NAMED = re.compile(r"(?P<name>[^\s:;]+):\s+(?P<text>.+)")
 _SPHINX = re.compile(r"(?:<s>)?(?P<text>[^<(]+)(?:</s>)?\s*\((?P<name>\S+)\)")
@@ -81,9 +83,19 @@ def align(samples: NDArray[np.float32], text: str) -> list[tuple[str, int, int]]
     found = decoder.get_alignment() or ()
     phones = [(p.name, p.start, p.start + p.duration) for word in found for p in word]
     lengths = [(end - start) * FRAME_S for name, start, end in phones if name != "SIL"]
-    if not lengths or max(lengths) > LONGEST_PHONE_S:
+    if not lengths or max(lengths) > LONGEST_PHONE_S or _speaks_in_silence(padded, phones):
         raise DataError("the text does not fit the sound")
     return phones
+
+
+def _speaks_in_silence(samples: NDArray[np.float64], phones: list[tuple[str, int, int]]) -> bool:
+    """Whether a stretch taken for silence is about as loud as the phones: more is said in it."""
+    step = round(FRAME_S * SAMPLE_RATE)
+    power = {True: [], False: []}
+    for name, start, end in phones:
+        if name != "SIL" or (end - start) * FRAME_S > LONGEST_PHONE_S:
+            power[name == "SIL"].append(np.square(samples[start * step : end * step]).mean())
+    return max(power[True], default=0.0) > QUIET**2 * np.mean(power[False])
 
 
 def timed(

@@ -28,8 +28,8 @@ def _height(seen: Observations) -> float | None:
     """Spearman's rank correlation of the opening of vowels with their height."""
     if len(seen.get("vowel_gap", ())) < 2:
         return None
-    ranks = np.stack([_ranks(seen[kind]) for kind in ("vowel_gap", "vowel_height")])
-    return float(np.corrcoef(ranks)[0, 1]) if ranks.std(1).all() else None
+    gap, height = _ranks(seen["vowel_gap"]), _ranks(seen["vowel_height"])
+    return float(np.corrcoef(gap, height)[0, 1]) if gap.std() and height.std() else None
 
 
 def _contrast(seen: Observations) -> float | None:

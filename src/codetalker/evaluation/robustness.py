@@ -118,7 +118,7 @@ def surrounded(
         "before": (0.0, NOISE_S - ANTICIPATE_S),
         "between": (first + SETTLE_S, first + NOISE_S - ANTICIPATE_S),
         "after": (second + SETTLE_S, end),
-        "zeros": (end + SETTLE_S, end + ZEROS_S),
+        "zeros": (end + SETTLE_S, end + ZEROS_S - ANTICIPATE_S),
         "after_zeros": (end + ZEROS_S, end + ZEROS_S + NOISE_S),
     }
     return sound, spans
@@ -132,7 +132,7 @@ def _rest(motion: Motion, spans: dict[str, tuple[float, float]]) -> Result:
     moved = lip_motion_mm(rig, weights)
     figures = {}
     for place, (start, end) in spans.items():
-        inside = (times >= start) & (times <= end)
+        inside = (times >= start) & (times < end)
         figures[f"{place}_mm"] = float(moved[inside].mean())
         figures[f"{place}_gap_mm"] = float(gap[inside].max())
     return figures
