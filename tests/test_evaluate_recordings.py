@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_each_style_gets_its_rows(tiny_bundle: Path, phones: Path, tmp_path: Pat
     assert [row["clips"] for row in rows[:3]] == [3, 1, 2]
     by_name = {(row["style"], row["language"]): row for row in rows}
     assert by_name["anna", "all"] != by_name["bert", "all"] | {"style": "anna"}
+
+
+def test_folders_of_phones_are_measured_together(phones: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    for part in ("first", "second"):
+        (made / part).mkdir(parents=True)
+        shutil.copytree(phones, tmp_path / "sets" / part)
+        for name in ("eins", "one", "two"):
+            gap = np.full(50, 3.0 if part == "second" else 0.0)
+            motion(opened(gap)).save(made / part / f"{name}.npz")
+    rows = evaluated(made, "--phones", tmp_path / "sets", out=tmp_path / "out.json")
+    assert [(row["language"], row["clips"]) for row in rows] == [("all", 6), ("de", 2), ("en", 4)]
+    assert rows[0]["closure_rate"] == 0.5
 
 
 def test_motions_made_before_are_scored_alike(

@@ -7,11 +7,12 @@ with noise and worse (`robustness.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from codetalker.audio import Waveform
-from codetalker.data.phones import read_phones
+from codetalker.data.phones import MANIFEST, PhoneClip, read_phones
 from codetalker.data.seen import read_seen
 from codetalker.evaluation import phone_figures, robustness, seen
 from codetalker.evaluation.metrics import Result
@@ -98,7 +99,7 @@ def score_phones(
     Raises:
         DataError: the folder is malformed, or a clip has no motion.
     """
-    clips = _clips(source, read_phones(folder))
+    clips = _clips(source, phone_clips(folder))
     languages = sorted({clip.language for clip in clips})
     rows: list[Result] = []
     for name, make in makers(source, style):
@@ -113,6 +114,24 @@ def score_phones(
             figures = phone_figures.summary(own) if len(languages) > 1 else rows[-1]
             rows.append(figures | {"style": name, "language": language})
     return Sheet(subject, str(folder), ("style", "language"), phone_figures.LINES, tuple(rows))
+
+
+def phone_clips(folder: Path) -> tuple[PhoneClip, ...]:
+    """The clips of a folder of phone-timed speech, or of several such folders within one.
+
+    In the latter case clips are called `FOLDER/NAME`.
+
+    Raises:
+        DataError: there is none, or one is malformed.
+    """
+    parts = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
+    if (folder / MANIFEST).exists() or not parts:
+        return read_phones(folder)
+    return tuple(
+        replace(clip, name=f"{part.name}/{clip.name}")
+        for part in parts
+        for clip in read_phones(part)
+    )
 
 
 def score_robustness(
