@@ -18,7 +18,7 @@ import codetalker
 from codetalker.causal.bundle import load_bundle, write_bundle
 from codetalker.errors import ModelError, OutputError
 from codetalker.model_folder import FORMAT_VERSION, find_model, read_config
-from tiny_model import PARTS, STYLES, WINDOWS, tiny_codec, tiny_talker
+from tiny_model import PARTS, STYLES, WINDOWS, babble, tiny_codec, tiny_talker
 
 FILES = ("config.json", "speech.onnx", "talker.onnx", "styles.npy", "codebook.npy")
 
@@ -132,6 +132,21 @@ def test_another_version_is_refused_with_both_numbers(folder: Path, version: obj
     assert f"reads {FORMAT_VERSION}" in message
 
 
+def test_version_1_hears_sound_as_it_is_and_adds_no_blinks(folder: Path) -> None:
+    """The graphs are the same, and so is the motion: a tiny bundle has neither layer."""
+    now = codetalker.load(folder).animate(babble(1), rate=16000).weights
+
+    def older(config: dict[str, Any]) -> None:
+        config.update(format_version=1)
+        del config["loudness"], config["blinks"], config["windows"]["unheard"]
+
+    edit(folder, older)
+    bundle = load_bundle(folder)
+    assert (bundle.loudness, bundle.blinks, bundle.windows.unheard) == (None, None, 0)
+    then = codetalker.load(folder).animate(babble(1), rate=16000).weights
+    np.testing.assert_array_equal(then, now)
+
+
 def test_an_unknown_family_is_refused(folder: Path) -> None:
     edit(folder, lambda c: c.update(family="nonsense"))
     assert "unknown family 'nonsense'" in refusal(folder)
@@ -161,6 +176,8 @@ def test_every_key_is_needed(folder: Path) -> None:
         lambda c: c["state"].update(cache=[1, 2, 3]),
         lambda c: c["state"].update(motion=[1, 51]),
         lambda c: c["files"].pop("talker.onnx"),
+        lambda c: c.update(loudness={"volume": 3}),
+        lambda c: c.update(blinks=True),
     ],
 )
 def test_a_config_that_does_not_fit_the_files_is_refused(

@@ -15,8 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from codetalker.bundle import load_bundle  # noqa: E402
-
+from codetalker.causal.bundle import load_bundle  # noqa: E402
 from codetalker.causal.whisper import WhisperConfig  # noqa: E402
 from codetalker.cli import main  # noqa: E402
 from codetalker.training.loop import load_checkpoint  # noqa: E402

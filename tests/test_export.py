@@ -33,7 +33,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Modules]
         folder, Trained(encoder, talker, codec, WINDOWS), bundled_head(),
         styles=STYLES, default_style="anna", temperature=(0.0, 1.0), notes={},
     )  # fmt: skip
-    return bundle, (SpeechGraph(encoder, talker.adapter, WINDOWS.kept), Generator(talker, codec))
+    return bundle, (SpeechGraph(encoder, talker.adapter, WINDOWS), Generator(talker, codec))
 
 
 def test_torch_and_onnx_runtime_agree_over_free_running_frames(

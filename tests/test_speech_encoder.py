@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -151,6 +152,14 @@ def test_a_windows_features_depend_on_that_window_alone() -> None:
     # half precision of values about 1, and another batch: 1e-3
     np.testing.assert_allclose(changed[10], features[10], atol=2e-3)
     assert np.abs(changed[11].astype(np.float32) - features[11]).max() > 0.02
+
+
+def test_the_unheard_end_is_looked_at_and_not_kept() -> None:
+    """The same sound reaches both sets of windows; one keeps the first features of the other."""
+    sound, fewer = babble(2), replace(WINDOWS, unheard=2)
+    features, kept = (extract(tiny_encoder(), w, sound) for w in (WINDOWS, fewer))
+    assert kept.shape[1] == WINDOWS.kept - 2
+    np.testing.assert_array_equal(kept, features[:, :-2])
 
 
 def test_a_model_file_gives_its_weights(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training streams: sound and motion stay together through speed, pauses and joins."""
+"""Training streams: sound, motion and phones stay together through trimming, speed and joins."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 
 from codetalker.audio import SAMPLE_RATE
-from codetalker.causal import features as module
+from codetalker.causal import joined
+from codetalker.causal.articulation import NOTHING, OPEN, REST, SHUT
 from codetalker.causal.augment import Augmentation
 from codetalker.causal.codec import MOUTH, UPPER
-from codetalker.causal.features import SETTLE, FeatureSet, Stream, at_rate, feature_set, streams
-from codetalker.causal.train import feature_sets
+from codetalker.causal.features import FeatureSet, Stream, at_rate, extract, feature_set
+from codetalker.causal.hearing import Hearing
+from codetalker.causal.joined import MARGIN, joined_streams, phone_streams
+from codetalker.causal.loudness import Loudness
+from codetalker.causal.train import Listener
 from codetalker.data.clip import Clip
+from codetalker.data.phones import PhoneClip
 from codetalker.errors import OutputError
 from conftest import write_sound
 from tiny_model import WINDOWS, babble, tiny_encoder
@@ -29,6 +34,13 @@ BEEPS = (0.6, 1.4, 2.4)
 def clip(path: Path, name: str, sound: np.ndarray, weights: np.ndarray, fps: float = FPS) -> Clip:
     path = write_sound(path / f"{name}.wav", (sound * 32767).astype(np.int16)[:, None])
     return Clip(name, name.partition("-")[0], "train", path, weights.astype(np.float32), fps)
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses of digital silence, and every stream at its own level."""
+    monkeypatch.setattr(joined, "_other_sound", lambda random, n, voices: np.zeros(n, np.float32))
+    monkeypatch.setattr(joined, "_levelled", lambda parts, random: parts)
 
 
 def beeping(path: Path, name: str, fps: float = FPS) -> Clip:
@@ -53,8 +65,14 @@ def talking(path: Path, name: str, seconds: float = 2.0, eyes: bool = True) -> C
 
 
 def one(clips: list[Clip], seed: int = 0, augment: bool = False) -> Stream:
-    (stream,) = streams(clips, np.random.default_rng(seed), FPS, augment=augment)
+    (stream,) = joined_streams(clips, np.random.default_rng(seed), FPS, augment=augment)
     return stream
+
+
+def heard(clips: list[Clip], styles: tuple[str, ...], **options: object) -> FeatureSet:
+    streams = joined_streams(clips, np.random.default_rng(7), FPS, augment=True)
+    random = np.random.default_rng(0)
+    return feature_set(streams, tiny_encoder(), WINDOWS, styles, random, **options)  # type: ignore[arg-type]
 
 
 def lateness(stream: Stream, part: slice = slice(None)) -> int:
@@ -68,7 +86,7 @@ def lateness(stream: Stream, part: slice = slice(None)) -> int:
 @pytest.mark.parametrize("speed", [1.0, 0.88, 1.13])
 @pytest.mark.parametrize("pitch", [1.0, 1.4])
 def test_sound_and_motion_stay_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float, pitch: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: None, speed: float, pitch: float
 ) -> None:
     """Through joined clips at any speed, in the first seconds as in the last; to half a frame."""
     voice = Augmentation(speed=speed, pitch=pitch, noise=-np.inf)
@@ -84,7 +102,7 @@ def test_sound_and_motion_stay_together(
 
 def test_a_stream_holds_640_samples_per_frame_and_every_clip_once(tmp_path: Path) -> None:
     clips = [talking(tmp_path, f"{who}-{i}", 32.0) for who in ("anna", "bert") for i in range(4)]
-    parts = list(streams(clips, np.random.default_rng(0), FPS, augment=False))
+    parts = list(joined_streams(clips, np.random.default_rng(0), FPS, augment=False))
     assert [part.style for part in parts] == ["anna", "anna", "bert", "bert"]
     for part in parts:
         assert part.samples.shape == (len(part.weights) * HOP,)
@@ -105,25 +123,75 @@ def test_the_order_and_the_voices_follow_from_the_seed(tmp_path: Path) -> None:
     assert first.samples.shape != other.samples.shape or (first.samples != other.samples).any()
 
 
-def test_pauses_are_silent_and_the_mouth_comes_to_rest_in_them(tmp_path: Path) -> None:
-    clips = [talking(tmp_path, f"anna-{i}") for i in range(2)]
-    stream = one(clips)
+def test_clips_are_trimmed_to_their_speech(tmp_path: Path, quiet: None) -> None:
+    words = ((0.0, 1.0, "sil"), (1.0, 1.4, "bin"), (1.4, 1.8, "blue"), (1.8, 3.0, "sil"))
+    spoken = replace(talking(tmp_path, "anna-0", 3.0), words=words)
+    stream = one([spoken])
+    (talked,) = np.flatnonzero((stream.weights == spoken.weights[30]).all(1))
+    start, end = talked - 30, talked - 30 + len(spoken.weights)
+    kept = [i for i in range(75) if (stream.weights == spoken.weights[i]).all(1).any()]
+    assert kept == list(range(kept[0], kept[-1] + 1))
+    assert MARGIN[0] <= 1.0 - kept[0] / FPS <= MARGIN[1] + 1 / FPS
+    assert MARGIN[0] <= kept[-1] / FPS - 1.8 + 1 / FPS <= MARGIN[1] + 2 / FPS
+    first = slice((start + kept[0]) * HOP, (start + kept[-1] + 1) * HOP)
+    sound = spoken.waveform().samples[kept[0] * HOP : (kept[-1] + 1) * HOP]
+    assert np.corrcoef(stream.samples[first], sound)[0, 1] > 0.99
+    assert end > start
+
+
+def test_the_mouth_rests_in_other_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes to rest after speech, gets ready before it, and nobody knows what eyes did."""
+    monkeypatch.setattr(
+        joined, "_other_sound", lambda random, n, voices: np.full(n, 0.5, np.float32)
+    )
+    monkeypatch.setattr(joined, "_levelled", lambda parts, random: parts)
+    stream = one([talking(tmp_path, f"anna-{i}") for i in range(9)])
     mouth, upper = list(MOUTH.channels), list(UPPER.channels)
-    resting = ~stream.weights[:, mouth].any(1)
-    pause = np.flatnonzero(np.diff(np.flatnonzero(resting), prepend=-2) > 1)
-    assert len(pause) == 2  # one after each clip
-    begin = int(np.flatnonzero(resting)[0])
-    end = int(np.flatnonzero(np.diff(resting[begin:].astype(int)))[0]) + begin + 1
-    talked = 50
-    assert begin == talked + SETTLE - 1  # 240 ms after the last frame of the clip
-    fall = stream.weights[talked - 1 : begin + 1, mouth]
-    assert (np.diff(fall, axis=0) <= 0).all()
-    assert (stream.weights[end : end + 3, mouth].max(1) < 0.9).all()  # rises into the next clip
-    assert (np.diff(stream.weights[end - 1 : end + 3, mouth].mean(1)) > 0).all()
-    assert np.abs(stream.samples[(talked + 2) * HOP : (end + 1) * HOP]).max() < 1e-3
-    assert not stream.mask[talked : end + 3, upper].any()  # nobody knows what the eyes did
-    assert stream.mask[:talked].all()
+    other = stream.samples.reshape(-1, HOP).min(1) == 0.5
+    edges = np.flatnonzero(np.diff(np.r_[False, other, False].astype(int))).reshape(-1, 2)
+    assert edges[0, 0] == 0
+    assert len(edges) >= 2
+    assert not stream.mask[other][:, upper].any()
     assert stream.mask[:, mouth].all()
+    assert stream.mask[~other].all()
+    assert stream.weights[0, mouth].max() == 0  # a recording begins at rest
+    for begin, end in edges[1:]:
+        length = end - begin
+        fall = stream.weights[begin - 1 : begin + min(6, length // 2), mouth].mean(1)
+        assert (np.diff(fall) < 0).all()
+        assert stream.weights[begin + length // 2, mouth].max() < 0.2
+
+
+def test_levels_differ_from_stream_to_stream(tmp_path: Path) -> None:
+    clips = [talking(tmp_path, "anna-0", 30.0)]
+    levels = [20 * np.log10(one(clips, seed).samples.std()) for seed in range(12)]
+    assert max(levels) - min(levels) > 15
+
+
+def timed(path: Path, name: str = "one") -> PhoneClip:
+    """`apa` after and before a silence: a from 0.4 s, p from 0.8 s, a from 0.9 to 1.3 s."""
+    path = write_sound(path / f"{name}.wav", (babble(2) * 32767).astype(np.int16)[:, None])
+    starts, ends = np.array([0, 0.4, 0.8, 0.9, 1.3]), np.array([0.4, 0.8, 0.9, 1.3, 2.0])
+    return PhoneClip(name, path, ("sil", "a", "p", "a", "sil"), starts, ends, "en", "anna")
+
+
+def test_phones_ask_for_lips_where_they_are_spoken(tmp_path: Path, quiet: None) -> None:
+    (stream,) = phone_streams(
+        [timed(tmp_path)], np.random.default_rng(0), FPS, 52, "anna", augment=False
+    )
+    first = len(stream.weights) - 2 * FPS
+    targets = stream.targets[first:]
+    assert (np.flatnonzero(targets[:, SHUT] > 0) == [21]).all()  # the middle of p, 0.85 s
+    opened = np.flatnonzero(targets[:, OPEN] > 0) / FPS
+    assert set(opened) <= {*np.arange(12, 18) / FPS, *np.arange(25, 31) / FPS}
+    assert len(opened) >= 8
+    resting = np.flatnonzero(targets[:, REST] > 0) / FPS
+    assert resting.min() == 0
+    assert not ((resting > 0.25) & (resting < 1.5)).any()
+    assert ((resting >= 1.54) & (resting < 2)).sum() >= 10
+    assert (stream.targets[:first] == NOTHING).all()
+    assert not stream.mask[first:].any()  # no motion is known
+    assert stream.style == "anna"
 
 
 def test_eyes_that_a_capture_never_moves_are_not_known(tmp_path: Path) -> None:
@@ -141,9 +209,9 @@ def test_clips_of_another_rate_are_brought_to_the_models(tmp_path: Path) -> None
 def test_features_are_those_of_the_streams_windows(tmp_path: Path) -> None:
     """Every row belongs to its window, its motion and its style, with clips of two speakers."""
     clips = [talking(tmp_path, f"{who}-{i}") for who in ("bert", "anna") for i in range(3)]
-    encoder, styles, done = tiny_encoder(), ("bert", "anna"), []
-    data = feature_set(clips, encoder, WINDOWS, styles, 7, augment=True, progress=done.append)
-    parts = list(streams(clips, np.random.default_rng(7), FPS, augment=True))
+    encoder, styles, done, loudness = tiny_encoder(), ("bert", "anna"), [], Loudness()
+    data = heard(clips, styles, progress=done.append, loudness=loudness)
+    parts = list(joined_streams(clips, np.random.default_rng(7), FPS, augment=True))
     assert [styles[i] for i in data.styles] == ["anna", "bert"]
     assert sum(done) == pytest.approx(sum(len(part.samples) for part in parts) / SAMPLE_RATE)
     for number, part in enumerate(parts):
@@ -152,9 +220,13 @@ def test_features_are_those_of_the_streams_windows(tmp_path: Path) -> None:
         frames = slice(first * 2, first * 2 + len(part.weights))
         np.testing.assert_array_equal(data.weights[frames], part.weights)
         np.testing.assert_array_equal(data.mask[frames], part.mask)
+        np.testing.assert_array_equal(data.targets[frames], part.targets)
         assert not data.mask[frames.stop : last * 2].any()
-        expected = module.extract(encoder, WINDOWS, part.samples, batch=7)
+        assert (data.targets[frames.stop : last * 2] == NOTHING).all()
+        expected = extract(encoder, WINDOWS, part.samples, batch=7, loudness=loudness)
         np.testing.assert_allclose(data.features[first:last], expected, atol=5e-3)  # half precision
+        as_they_are = extract(encoder, WINDOWS, part.samples)
+        assert np.abs(data.features[first:last] - as_they_are).max() > 0.05
     assert data.features.dtype == np.float16
 
 
@@ -162,30 +234,32 @@ def test_features_are_made_in_silence_where_there_is_no_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     clips = [talking(tmp_path, f"{who}-0") for who in ("anna", "bert")]
-    sets = feature_sets(clips, tiny_encoder(), WINDOWS, ("anna", "bert"), tmp_path / "made", 1, 0)
-    assert len(sets) == 2
+    hearing = Hearing(WINDOWS, layers=2)
+    listener = Listener(tiny_encoder(), hearing, ("anna", "bert"), tmp_path / "made", seed=0)
+    assert len(listener.corpus(clips, passes=1)) == 2
     assert capfd.readouterr() == ("", "")
 
 
 def test_unknown_eyes_are_borrowed_from_those_who_have_them(tmp_path: Path) -> None:
     clips = [talking(tmp_path, "anna-0"), talking(tmp_path, "bert-0", eyes=False)]
-    data = feature_set(clips, tiny_encoder(), WINDOWS, ("anna", "bert"), 0, augment=False)
+    streams = joined_streams(clips, np.random.default_rng(0), FPS, augment=False)
+    random = np.random.default_rng(0)
+    data = feature_set(streams, tiny_encoder(), WINDOWS, ("anna", "bert"), random)
     mouth, upper = list(MOUTH.channels), list(UPPER.channels)
     split = data.starts[1] * 2
     own = {row.tobytes() for row in data.weights[:split, upper][data.mask[:split, upper[0]]]}
     known = data.mask[split:, upper[0]]
     assert known.any()
     assert all(row.tobytes() in own for row in data.weights[split:, upper][known])
-    np.testing.assert_array_equal(
-        data.weights[split : split + 50, mouth], clips[1].weights[:, mouth]
-    )
+    rows = {row.tobytes() for row in data.weights[split:, mouth]}
+    assert all(row.tobytes() in rows for row in clips[1].weights[:, mouth])
 
 
 def test_feature_sets_come_back_from_disk_and_appear_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clips = [talking(tmp_path, "anna-0")]
-    data = feature_set(clips, tiny_encoder(), WINDOWS, ("anna",), 0, augment=False)
+    data = heard(clips, ("anna",))
     save = np.save
 
     def failing(path: Path, array: np.ndarray) -> None:
@@ -206,11 +280,11 @@ def test_feature_sets_come_back_from_disk_and_appear_whole(
 
 
 def test_a_voice_changes_the_sound_and_not_the_motion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: None
 ) -> None:
     voice = replace(Augmentation(), pitch=1.5, gain=-6.0)
     monkeypatch.setattr(Augmentation, "draw", staticmethod(lambda random: voice))
     clips = [talking(tmp_path, "anna-0")]
     plain, other = one(clips), one(clips, augment=True)
-    assert not np.allclose(plain.samples[: 50 * HOP], other.samples[: 50 * HOP], atol=0.01)
-    np.testing.assert_array_equal(plain.weights[:50], other.weights[:50])
+    assert not np.allclose(plain.samples[-50 * HOP :], other.samples[-50 * HOP :], atol=0.01)
+    np.testing.assert_array_equal(plain.weights[-50:], other.weights[-50:])

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 import codetalker
 from codetalker.audio import SAMPLE_RATE, Waveform
+from codetalker.causal.blinks import LEARNED, LIDS, Blinks
 from codetalker.causal.bundle import load_bundle
 from codetalker.causal.codec import MOUTH, UPPER
+from codetalker.causal.loudness import Loudness
 from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.stream import Live
 from codetalker.errors import AudioError, OptionError, StyleError
@@ -35,6 +37,13 @@ RESAMPLING = 0.009
 @pytest.fixture(scope="module")
 def talker(tiny_bundle: Path) -> CausalTalker:
     return codetalker.load(tiny_bundle)
+
+
+@pytest.fixture(scope="module")
+def layered(tiny_bundle: Path) -> CausalTalker:
+    """The same model with both layers around it; it blinks often."""
+    often = Blinks(refractory=0.2, rise=5.0, most=5.0)
+    return CausalTalker(replace(load_bundle(tiny_bundle), loudness=Loudness(), blinks=often))
 
 
 def joined(parts: list[Motion]) -> np.ndarray:
@@ -61,6 +70,56 @@ def test_any_chunking_gives_the_frames_of_one_call(
     parts = fed(talker.stream(rate, seed=5), sound, sizes)
     np.testing.assert_allclose(joined(parts), whole.weights, atol=SAME)
     assert len(whole) == ceil(samples * talker.fps / rate)
+
+
+@settings(max_examples=15)
+@given(
+    samples=st.integers(1, 40_000),
+    sizes=st.lists(st.sampled_from([1, 7, 1280, 5000, 20000]), max_size=12),
+    saved=st.integers(0, 11),
+)
+def test_gain_and_blinks_do_not_depend_on_how_a_stream_is_cut_and_resumed(
+    layered: CausalTalker, samples: int, sizes: list[int], saved: int
+) -> None:
+    sound = babble(samples / SAMPLE_RATE)
+    whole = layered.animate(sound, rate=SAMPLE_RATE, seed=5)
+    live, parts = layered.stream(seed=5), []
+    for number, chunk in enumerate(np.split(sound, np.cumsum(sizes).clip(max=len(sound)))):
+        parts.append(live.feed(chunk))
+        if number == saved:
+            live = layered.resume(live.state.to_bytes())
+    parts.append(live.finish())
+    np.testing.assert_array_equal(joined(parts), whole.weights)
+
+
+def test_motion_does_not_depend_on_the_level_that_it_is_heard_at(
+    talker: CausalTalker, layered: CausalTalker
+) -> None:
+    sound = babble(3)
+    for model, alike in ((layered, True), (talker, False)):
+        loud, quiet = (model.animate(s, rate=SAMPLE_RATE).codes for s in (sound, 0.1 * sound))
+        assert np.mean(loud == quiet) > 0.98 if alike else np.mean(loud == quiet) < 0.9
+
+
+def test_blinks_lie_over_the_learned_motion_and_can_be_left_out(layered: CausalTalker) -> None:
+    sound = babble(8)
+    with_them = layered.animate(sound, rate=SAMPLE_RATE)
+    without = layered.animate(sound, rate=SAMPLE_RATE, blinks=False)
+    lids = [with_them.names.index(name) for name in LIDS]
+    others = [i for i in range(52) if i not in lids]
+    np.testing.assert_array_equal(with_them.weights[:, others], without.weights[:, others])
+    np.testing.assert_array_equal(with_them.codes, without.codes)
+    closed = with_them.weights[:, lids].min(1) > 0.8
+    assert 5 < closed.sum() < 120
+    np.testing.assert_array_equal(
+        with_them.weights[:, lids].min(1) <= LEARNED,
+        with_them.weights[:, lids].max(1) <= LEARNED,
+    )
+    assert without.weights[:, lids].max() > LEARNED  # what was learned lowers them further
+    live = layered.stream(blinks=False)
+    live = layered.resume((live.feed(sound[:50000]), live.state.to_bytes())[1])
+    rest = joined([live.feed(sound[50000:]), live.finish()])
+    np.testing.assert_array_equal(rest, without.weights[-len(rest) :])
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])

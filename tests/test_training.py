@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ from torch import nn
 
 import codetalker
 from codetalker.causal import train as bundled
+from codetalker.causal.articulation import COLUMNS, NOTHING, SHUT
 from codetalker.causal.codec import MOUTH, UPPER, Codec, CodecConfig
 from codetalker.causal.features import FeatureSet, extract, feature_set
 from codetalker.causal.generator import Generator, free_run
+from codetalker.causal.hearing import HEARINGS, Hearing
+from codetalker.causal.joined import joined_streams, phone_streams
+from codetalker.causal.loudness import Loudness
+from codetalker.causal.talker import Talker
 from codetalker.causal.train_codec import CodecRecipe, CodecTraining, load_codec, train_codec
 from codetalker.causal.train_talker import (
     Sampler,
@@ -30,6 +36,7 @@ from codetalker.causal.train_talker import (
 )
 from codetalker.causal.whisper import WhisperConfig, WhisperEncoder
 from codetalker.data.clip import Clip
+from codetalker.data.phones import PhoneClip
 from codetalker.errors import DataError, ModelError, OutputError
 from codetalker.rig import bundled_head
 from codetalker.training import loop, run_record
@@ -79,10 +86,32 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 def sets(clips: list[Clip]) -> list[FeatureSet]:
     """A clean pass and an augmented one."""
     train = [clip for clip in clips if clip.split == "train"]
-    encoder = tiny_encoder()
-    return [
-        feature_set(train, encoder, WINDOWS, STYLES, seed, augment=seed > 0) for seed in range(2)
-    ]
+    encoder, made = tiny_encoder(), []
+    for seed in range(2):
+        streams = joined_streams(train, np.random.default_rng(seed), 25, augment=seed > 0)
+        random = np.random.default_rng((seed, 1))
+        made.append(feature_set(streams, encoder, WINDOWS, STYLES, random))
+    return made
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> list[PhoneClip]:
+    """Speech whose motion is not known, but that its lips shut every 320 ms."""
+    folder, made = tmp_path_factory.mktemp("phones"), []
+    for number in range(3):
+        sound = babble(3.2, seed=20 + number)
+        path = write_sound(folder / f"{number}.wav", (sound * 32767).astype(np.int16)[:, None])
+        edges = np.arange(21) * 0.16
+        phones = ("a", "b") * 10
+        made.append(PhoneClip(str(number), path, phones, edges[:-1], edges[1:], "en", "carla"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def phones(spoken: list[PhoneClip]) -> FeatureSet:
+    random = np.random.default_rng(3)
+    streams = phone_streams(spoken, random, 25, 52, STYLES[0], augment=True)
+    return feature_set(streams, tiny_encoder(), WINDOWS, STYLES, random)
 
 
 @pytest.fixture(scope="module")
@@ -308,7 +337,7 @@ def test_a_codec_run_does_not_go_on_with_another_recipe_model_or_other_clips(
 def test_a_talker_run_does_not_go_on_with_another_recipe_other_data_or_codec(
     tmp_path: Path, sets: list[FeatureSet], validation: Validation
 ) -> None:
-    data = TalkerData(sets, validation, WINDOWS, {"clips": "these"})
+    data = TalkerData(sets, [], validation, WINDOWS, {"clips": "these"})
 
     def run(data: TalkerData, codec: Codec, recipe: TalkerRecipe = TALKER_RECIPE) -> None:
         train_talker(
@@ -379,13 +408,14 @@ def test_the_commit_of_the_code_is_known_in_a_repository_only(tmp_path: Path) ->
 def test_the_talker_resumes_exactly(
     tmp_path: Path,
     sets: list[FeatureSet],
+    phones: FeatureSet,
     validation: Validation,
     monkeypatch: pytest.MonkeyPatch,
     step: int,
 ) -> None:
     def run(folder: str) -> dict:
         train_talker(
-            TalkerData(sets, validation, WINDOWS, {}), tiny_codec(), bundled_head(),
+            TalkerData(sets, [phones], validation, WINDOWS, {}), tiny_codec(), bundled_head(),
             tmp_path / folder,
             config=TALKER, recipe=TALKER_RECIPE, plan=TALKER_PLAN, device=CPU,
         )  # fmt: skip
@@ -416,7 +446,7 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
 
     plan = replace(TALKER_PLAN, steps=250, evaluate_every=125)
     train_talker(
-        TalkerData(sets, validation, WINDOWS, {}), codec, rig, tmp_path / "talker",
+        TalkerData(sets, [], validation, WINDOWS, {}), codec, rig, tmp_path / "talker",
         config=TALKER, recipe=replace(TALKER_RECIPE, batch=8), plan=plan, device=CPU,
     )  # fmt: skip
     talker, windows = load_talker(tmp_path / "talker")
@@ -431,36 +461,45 @@ def test_both_stages_learn(tmp_path: Path, clips: list[Clip], sets, validation) 
 
 
 def test_a_corpus_becomes_a_model_that_loads(
-    tmp_path: Path, clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    clips: list[Clip],
+    spoken: list[PhoneClip],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All of it, with Whisper at full size and random weights; what is there is not made again."""
     monkeypatch.setattr(bundled, "RARE", 0)  # hear each clip once
     whisper = write_model_bin(tmp_path / "model.bin", whisper_variables(WhisperConfig()))
-    config = replace(TALKER, features=384)
+    config = replace(TALKER, features=384, styles=3)
     few = [clip for clip in clips if clip.name in "0158"]
 
-    def run() -> None:
+    def run(hearing: str = "live", phones: list[PhoneClip] = spoken) -> None:
         bundled.train_bundled(
             few, tiny_codec(), whisper, tmp_path / "run",
-            passes=1, config=config, recipe=TALKER_RECIPE, plan=Plan(4, 1e-3, evaluate_every=2),
-            device=CPU, default="bert", notes={"corpus": "made"},
+            hearing=HEARINGS[hearing], passes=1, config=config, recipe=TALKER_RECIPE,
+            plan=Plan(4, 1e-3, evaluate_every=2), device=CPU, notes={"corpus": "made"},
+            phones=phones,
         )  # fmt: skip
 
     run()
     talker = codetalker.load(tmp_path / "run" / "bundle")
     assert talker.styles == ("neutral", "anna", "bert")
     assert talker.bundle.notes == {"corpus": "made"}
+    assert talker.bundle.loudness == HEARINGS["live"].loudness
+    assert talker.bundle.blinks is not None
     sound = clips[9].waveform()
     neutral, anna, bert = (talker.animate(sound, style=style).weights for style in talker.styles)
     assert neutral.shape == (75, 52)
-    np.testing.assert_array_equal(neutral, bert)  # as asked, not who has the most clips
-    assert not np.array_equal(anna, bert)
-    features = tmp_path / "run" / "features" / "1" / "features.npy"
-    made = features.stat().st_mtime_ns
+    assert not any(np.array_equal(a, b) for a, b in combinations((neutral, anna, bert), 2))
+    features = [tmp_path / "run" / "features" / name / "features.npy" for name in ("1", "phones")]
+    made = [path.stat().st_mtime_ns for path in features]
     run()
-    assert features.stat().st_mtime_ns == made
+    assert [path.stat().st_mtime_ns for path in features] == made
     again = codetalker.load(tmp_path / "run" / "bundle").animate(sound)
     np.testing.assert_array_equal(again.weights, neutral)
+    with pytest.raises(DataError, match="features of another corpus"):
+        run(hearing="studio")
+    with pytest.raises(ModelError, match=r"data\.phones was"):
+        run(phones=[])
     write_sound(tmp_path / "other.wav", np.zeros((48000, 1), np.int16))
     few[-1] = replace(few[-1], audio=tmp_path / "other.wav")
     with pytest.raises(ModelError, match=r"data\.clips was"):
@@ -558,8 +597,9 @@ def numbered(windows_per_stream: list[int], styles: list[int]) -> FeatureSet:
     weights[:, 0] = frames
     mask = np.ones((2 * count, 52), bool)
     mask[:, 1] = frames % 3 == 0
+    targets = np.repeat(frames[:, None], COLUMNS, 1).astype(np.float32)
     starts = np.cumsum([0, *windows_per_stream])
-    return FeatureSet(features, weights, mask, starts, np.array(styles))
+    return FeatureSet(features, weights, mask, targets, starts, np.array(styles))
 
 
 def test_sampled_sequences_line_up() -> None:
@@ -584,6 +624,7 @@ def test_sampled_sequences_line_up() -> None:
         rows = torch.from_numpy(data.weights)[frames.clamp(min=0)]
         assert torch.equal(batch.motion[i], rows * known[:, None])
         assert torch.equal(batch.mask[i, :, 1], ((frames % 3 == 0) & known).float())
+        assert torch.equal(batch.targets[i, :, SHUT], frames.clamp(min=0).float())
         with torch.no_grad():
             own = codec.encode(torch.from_numpy(data.weights[begin:end])[None])
         codes = codec.quantizer.nearest(own)[0]
@@ -607,16 +648,68 @@ def test_one_speaker_is_enough_to_train_the_talker() -> None:
         assert (sample(step).style == 0).all()
 
 
-def test_features_of_another_corpus_are_not_taken_for_this_one(
-    tmp_path: Path, clips: list[Clip]
+def test_sequences_with_phones_come_last_and_line_up(sets: list[FeatureSet]) -> None:
+    recipe = replace(TALKER_RECIPE, phone_batch=3)
+    data = numbered([20, 12], [0, 0])
+    batch = Sampler(sets, tiny_codec(), WINDOWS, recipe, seed=0, phones=[data])(0)
+    lead = tiny_codec().config.reach
+    assert batch.motion.shape[0] == 4 + 3
+    for i in range(4, 7):
+        window = batch.features[i, :, 0, 0]
+        frames = (2 * window[0] - lead + torch.arange(lead + 16)).clamp(min=0)
+        assert torch.equal(batch.targets[i, :, SHUT], frames)
+    assert not (batch.targets[:4] > 0).any()  # nobody asks anything of recorded motion
+
+
+def test_what_phones_ask_for_counts_as_the_recipe_weighs_it(
+    sets: list[FeatureSet], phones: FeatureSet
 ) -> None:
-    encoder = WhisperEncoder(WhisperConfig(width=8, heads=2, layers=1))
-    bundled._check_source(tmp_path / "source.txt", encoder, clips, WINDOWS, ("a",), 0)
-    bundled._check_source(tmp_path / "source.txt", encoder, clips, WINDOWS, ("a",), 0)
+    """Phones that ask for nothing add the distance to the codes alone."""
+    codec, recipe = tiny_codec(), replace(TALKER_RECIPE, forget=0.0)
+
+    def losses(data: FeatureSet) -> dict[str, float]:
+        torch.manual_seed(0)
+        sampler = Sampler(sets, codec, WINDOWS, recipe, seed=0, phones=[data])
+        training = TalkerTraining(Talker(TALKER, WINDOWS), codec, bundled_head(), sampler, recipe)
+        return {name: float(value.detach()) for name, value in training.losses(0).items()}
+
+    kinds = ("shut", "open", "teeth", "height", "round", "rest")
+    asked = losses(phones)
+    assert any(asked[name] > 0 for name in kinds)
+    silent = losses(replace(phones, targets=np.full_like(phones.targets, NOTHING)))
+    assert not any(silent[name] for name in kinds)
+    assert silent["commitment"] > 0
+    weights = asdict(recipe) | {"motion": 1.0}
+    total = sum(weights[name] * value for name, value in asked.items() if name != "loss")
+    assert asked["loss"] == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize("changed", ["hearing", "styles", "seed", "encoder", "sound", "words"])
+def test_features_of_another_corpus_are_not_taken_for_this_one(
+    tmp_path: Path, clips: list[Clip], changed: str
+) -> None:
+    torch.manual_seed(0)
+    sizes = WhisperConfig(width=8, heads=2, layers=1)
+    listener = bundled.Listener(
+        WhisperEncoder(sizes), Hearing(WINDOWS, layers=1), STYLES, tmp_path, seed=0
+    )
+
+    def check(listener: bundled.Listener, first: Clip) -> None:
+        digests = [clip.digest(with_sound=True) for clip in (first, *clips[1:])]
+        listener._check_source("source.txt", digests)
+
+    check(listener, clips[0])
+    check(listener, clips[0])
+    louder = replace(listener.hearing, loudness=Loudness(target=-20.0))
+    listeners = {
+        "hearing": replace(listener, hearing=louder),
+        "styles": replace(listener, styles=("anna",)),
+        "seed": replace(listener, seed=1),
+        "encoder": replace(listener, encoder=WhisperEncoder(sizes)),
+    }
+    others = {
+        "sound": replace(clips[0], audio=clips[1].audio),
+        "words": replace(clips[0], words=((0.5, 1.0, "bin"),)),
+    }
     with pytest.raises(DataError, match="another corpus"):
-        bundled._check_source(tmp_path / "source.txt", encoder, clips, WINDOWS, ("a",), 1)
-    other = replace(clips[0], audio=clips[1].audio)  # only the sound differs
-    with pytest.raises(DataError, match="another corpus"):
-        bundled._check_source(
-            tmp_path / "source.txt", encoder, [other, *clips[1:]], WINDOWS, ("a",), 0
-        )
+        check(listeners.get(changed, listener), others.get(changed, clips[0]))

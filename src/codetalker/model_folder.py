@@ -14,7 +14,9 @@ from typing import Any
 
 from codetalker.errors import ModelError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)
+"""Version 1 of the bundled family knows no loudness, blinks, or look-ahead that is not heard."""
 CONFIG = "config.json"
 BUNDLED = "default"
 """The model of the package that `codetalker.load()` opens."""
@@ -56,9 +58,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         version = config["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{path} is not a model's {CONFIG} ({error})") from None
-    if version != FORMAT_VERSION:
+    if version not in READABLE:
         raise ModelError(
-            f"{path} has format version {version}, this release reads {FORMAT_VERSION}; "
+            f"{path} has format version {version}, this release reads {FORMAT_VERSION} and older; "
             "install the release that wrote it, or export the model again"
         )
     return config

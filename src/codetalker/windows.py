@@ -31,6 +31,7 @@ class SpeechWindows:
         hop: frames that one window yields.
         look_ahead: frames after the hop that the encoder may look at.
         past: frames before the hop whose features are kept beside the hop's and the look-ahead's.
+        unheard: frames at the end of the look-ahead whose own features are not kept.
         fps: motion frames per second; the hop holds a whole number of them.
 
     Raises:
@@ -41,10 +42,12 @@ class SpeechWindows:
     hop: int = 4
     look_ahead: int = 6
     past: int = 4
+    unheard: int = 0
     fps: int = 25
 
     def __post_init__(self) -> None:
-        if not (0 <= self.past <= self.left and self.hop > 0 <= self.look_ahead and self.fps > 0):
+        inside = 0 <= self.past <= self.left and 0 <= self.unheard <= self.look_ahead
+        if not (inside and self.hop > 0 and self.fps > 0):
             raise ValueError(f"{self} is no window")
         if self.hop_samples * self.fps % SAMPLE_RATE:
             raise ValueError(f"{self}: the hop does not hold a whole number of motion frames")
@@ -57,7 +60,7 @@ class SpeechWindows:
     @property
     def kept(self) -> int:
         """Feature frames of a window that the talker gets."""
-        return self.past + self.hop + self.look_ahead
+        return self.past + self.hop + self.look_ahead - self.unheard
 
     @property
     def samples(self) -> int:

@@ -6,14 +6,17 @@ The run time needs numpy and ONNX Runtime only.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.causal.blinks import Blinks
+from codetalker.causal.loudness import Loudness
 from codetalker.disk import new_folder
 from codetalker.errors import ModelError
 from codetalker.model_folder import CONFIG, read_config, read_file, write_config
@@ -22,6 +25,8 @@ from codetalker.windows import SpeechWindows
 FAMILY = "default"
 GRAPHS = ("speech.onnx", "talker.onnx")
 ARRAYS = ("styles.npy", "codebook.npy")
+
+_Layer = TypeVar("_Layer")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Bundle:
         digest: by which the model is recognised: 16 hexadecimal digits.
         blendshapes: names of the K weights that it predicts.
         windows: how speech is cut; also gives the frame rate.
+        loudness: the gain at which each window is heard; None hears it as it is.
+        blinks: procedural ones, on top of the learned motion; None leaves it as it is.
         styles: style name -> (width,) float32 embedding; the first is the default.
         temperature: (H,) float32 per code: 0 queries the nearest, 1 samples.
         articulation: indices of the weights that `strength` scales.
@@ -46,6 +53,8 @@ class Bundle:
     digest: str
     blendshapes: tuple[str, ...]
     windows: SpeechWindows
+    loudness: Loudness | None
+    blinks: Blinks | None
     styles: dict[str, NDArray[np.float32]]
     temperature: NDArray[np.float32]
     articulation: NDArray[np.int64]
@@ -75,6 +84,8 @@ def load_bundle(folder: Path) -> Bundle:
             digest=hashlib.sha256(repr(sorted(config["files"].items())).encode()).hexdigest()[:16],
             blendshapes=tuple(config["blendshapes"]),
             windows=SpeechWindows(**config["windows"]),
+            loudness=_layer(Loudness, config, "loudness"),
+            blinks=_layer(Blinks, config, "blinks"),
             styles={name: rows[name] for name in names},
             temperature=np.array(config["temperature"], np.float32),
             articulation=np.array(config["articulation"], np.int64),
@@ -88,6 +99,12 @@ def load_bundle(folder: Path) -> Bundle:
         raise ModelError(
             f"{folder / CONFIG} does not describe a bundle ({error}); export it again"
         ) from None
+
+
+def _layer(kind: Callable[..., _Layer], config: dict[str, Any], name: str) -> _Layer | None:
+    """A layer's options, if the bundle has it."""
+    options = config[name] if config["format_version"] > 1 else None
+    return None if options is None else kind(**options)
 
 
 def write_bundle(

@@ -25,12 +25,18 @@ from codetalker.audio import (
     as_waveform,
     checked_rate,
 )
+from codetalker.causal.blinks import LIDS, Blinks, draw_curve, lids
 from codetalker.causal.bundle import Bundle, load_bundle
 from codetalker.causal.stream import Live, StreamState
 from codetalker.errors import ModelError, OptionError, StyleError, did_you_mean
 from codetalker.files import formats_of
 from codetalker.motion import Motion, check_fps
 from codetalker.progress import Progress
+
+JAW, RESTING = "jawOpen", 0.03
+"""Below this weight of the jaw, the mouth rests."""
+NOT_YET = 1 << 20
+"""Frames since a blink, at the start of a recording."""
 
 FEED_SECONDS = 4.0
 """How much of a recording `animate` feeds at once, for the progress bar's sake."""
@@ -43,7 +49,7 @@ class CausalTalker:
     """A loaded model of the bundled family; see `codetalker.Talker`."""
 
     motion_type = Motion
-    options: tuple[str, ...] = ()
+    options: tuple[str, ...] = ("blinks",)
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -108,6 +114,7 @@ class CausalTalker:
         strength: float = 1.0,
         fps: float | None = None,
         seed: int = 0,
+        blinks: bool = True,
         progress: Progress | None = None,
     ) -> Motion:
         """Turn a recording into motion.
@@ -118,6 +125,7 @@ class CausalTalker:
             strength: scale of the articulation; 1 is as trained.
             fps: frames per second of the result; the model's own by default.
             seed: of what speech does not determine, such as blinks.
+            blinks: whether a model that has procedural blinks (`Bundle.blinks`) adds them.
             progress: called with the seconds done and in all.
 
         Raises:
@@ -126,7 +134,7 @@ class CausalTalker:
         waveform = as_waveform(audio, rate)
         if fps is not None:
             check_fps(fps)
-        state = self.start(style=style, strength=strength, seed=seed)
+        state = self.start(style=style, strength=strength, seed=seed, blinks=blinks)
         parts = []
         for piece in _pieces(waveform.samples):
             parts.append(self.feed(state, piece))
@@ -145,6 +153,7 @@ class CausalTalker:
         style: str | None = None,
         strength: float = 1.0,
         seed: int = 0,
+        blinks: bool = True,
     ) -> Live:
         """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`.
 
@@ -152,7 +161,8 @@ class CausalTalker:
             AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
             StyleError, OptionError: as `animate`.
         """
-        return Live(self, self.start(rate, style=style, strength=strength, seed=seed))
+        state = self.start(rate, style=style, strength=strength, seed=seed, blinks=blinks)
+        return Live(self, state)
 
     def resume(self, state: StreamState | bytes) -> Live:
         """Go on with a stream from a state of it, or from the bytes that one was saved as.
@@ -165,7 +175,8 @@ class CausalTalker:
         if state.model != self.bundle.digest:
             raise ModelError("this state is of a stream of another model; resume it with that one")
         width = next(iter(self.bundle.styles.values())).shape
-        for name, shape in (self.bundle.state | {"style": width}).items():
+        own = {"style": width, "level": (2,), "blink": (2,)}
+        for name, shape in (self.bundle.state | own).items():
             if np.shape(getattr(state, name)) != shape:
                 raise ModelError(f"this state of a stream is damaged: its {name} has another shape")
         return Live(self, state)
@@ -177,6 +188,7 @@ class CausalTalker:
         style: str | None = None,
         strength: float = 1.0,
         seed: int = 0,
+        blinks: bool = True,
     ) -> StreamState:
         """The state before the first sample: silence, and a neutral face.
 
@@ -199,6 +211,9 @@ class CausalTalker:
             position=np.zeros(shapes["position"], np.int64),
             pending=np.zeros(self.bundle.windows.lead, np.float32),
             received=0,
+            level=np.zeros(2),
+            blinks=blinks,
+            blink=np.array([NOT_YET, 0], np.int64),
             resampler=StreamResampler(checked_rate(rate)),
         )
 
@@ -245,14 +260,28 @@ class CausalTalker:
         """Run every window that the samples, at 16 kHz, complete."""
         state.received += len(samples)
         state.pending = np.concatenate([state.pending, samples])
-        bundle = self.bundle
+        bundle, first = self.bundle, int(state.position[0])
         frames = [self.frame(heard, state) for heard in self._heard(state)]
         weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
         codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
         if state.strength != 1.0:
             weights[:, bundle.articulation] *= state.strength
             weights = weights.clip(0, 1)
+        if state.blinks and bundle.blinks:
+            for number, frame in enumerate(weights, first):
+                self._blink(bundle.blinks, frame, number, state)
         return Motion(weights, bundle.blendshapes, self.fps, codes=codes)
+
+    def _blink(
+        self, blinks: Blinks, weights: NDArray[np.float32], frame: int, state: StreamState
+    ) -> None:
+        """Replace the lids of a frame's (K,) weights, in place."""
+        jaw, *eyes = (self.bundle.blendshapes.index(name) for name in (JAW, *LIDS))
+        state.blink[0] += 1
+        resting = weights[jaw] < RESTING
+        if blinks.draw(int(state.blink[0]), resting, self.fps, state.seed, frame):
+            state.blink[:] = 0, draw_curve(state.seed, frame)
+        weights[eyes] = lids(int(state.blink[1]), int(state.blink[0]), weights[eyes])
 
     def _heard(self, state: StreamState) -> Iterator[NDArray[np.float32]]:
         """What the talker hears in each frame of the complete windows; windows are heard one by
@@ -261,6 +290,11 @@ class CausalTalker:
         count = max(0, (len(pending) - windows.samples) // windows.hop_samples + 1)
         starts = range(0, count * windows.hop_samples, windows.hop_samples)
         cuts = [pending[start : start + windows.samples] for start in starts]
+        if loudness := self.bundle.loudness:
+            begun = state.received + windows.lead > len(pending)
+            cuts = list(
+                loudness.levelled(cuts, windows.lead, windows.hop_samples, state.level, begun)
+            )
         state.pending = pending[count * windows.hop_samples :].copy()
         if count < 2:
             for cut in cuts:

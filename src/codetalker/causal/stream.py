@@ -19,7 +19,7 @@ from codetalker.audio import StreamResampler, as_mono, checked_rate
 from codetalker.errors import AudioError, ModelError
 from codetalker.motion import Motion
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _MAX_BYTES = 64 << 20
 """Of a saved state, which has 0.3 MB: more is no state."""
 
@@ -36,6 +36,9 @@ class StreamState:
         cache, context, motion, position: the state of `talker.onnx`; see `Bundle.state`.
         pending: (N,) float32, the samples at 16 kHz from the start of the next window on.
         received: samples at 16 kHz so far.
+        level: (2,) float64, the power of the sound; see `Loudness.follow`.
+        blinks: whether a model that has procedural blinks adds them.
+        blink: (2,) int64, frames since the last of them began, and its curve.
         resampler: from the rate of the sound to 16 kHz.
         finished: whether the sound has ended.
     """
@@ -50,6 +53,9 @@ class StreamState:
     position: NDArray[np.int64]
     pending: NDArray[np.float32]
     received: int
+    level: NDArray[np.float64]
+    blinks: bool
+    blink: NDArray[np.int64]
     resampler: StreamResampler
     finished: bool = False
 

@@ -9,14 +9,15 @@ frames back, so that memory is constant for any length.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codetalker.causal.codec import UPPER
 from codetalker.nn.attention import distance_bias, periodic_encoding
 from codetalker.windows import SpeechWindows
 
@@ -33,6 +34,9 @@ class TalkerConfig:
         width, layers, attention_heads, feedforward: of the transformer.
         period: of positions and attention bias, frames (paper: the frame rate).
         window: frames that attention reaches back, the present one included.
+        remembered: blendshapes of the last frame that the talker gets. By default those of eyes
+            and brows, whose codes are sampled: of the mouth, a corpus of a few hundred sentences
+            would teach its rhythm.
     """
 
     styles: int
@@ -48,6 +52,16 @@ class TalkerConfig:
     period: int = 25
     window: int = 50
     dropout: float = 0.1
+    remembered: tuple[int, ...] = UPPER.channels
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> TalkerConfig:
+        """From plain values, as the record of a run has them.
+
+        Raises:
+            KeyError, TypeError: a name is missing or unknown.
+        """
+        return cls(**{**values, "remembered": tuple(values["remembered"])})
 
 
 class TalkerState(NamedTuple):
@@ -67,7 +81,8 @@ class TalkerState(NamedTuple):
 class SpeechAdapter(nn.Module):
     """(..., kept, features) of one window -> (..., frames_per_hop, width), one per motion frame.
 
-    Each frame sees `past` feature frames before its own and `look_ahead` after them.
+    Each frame sees `past` feature frames before its own and the heard part of the look-ahead after
+    them.
     """
 
     def __init__(self, config: TalkerConfig, windows: SpeechWindows) -> None:
@@ -76,7 +91,7 @@ class SpeechAdapter(nn.Module):
         self.norm = nn.LayerNorm(config.features)
         self.reduce = nn.Linear(config.features, config.bottleneck)
         self.dropout = nn.Dropout(config.dropout)
-        taps = windows.past + per_frame + windows.look_ahead
+        taps = windows.past + per_frame + windows.look_ahead - windows.unheard
         self.gather = nn.Conv1d(config.bottleneck, config.width, taps, stride=per_frame)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -132,8 +147,12 @@ class Talker(nn.Module):
         distances = torch.arange(config.window)
         bias = distance_bias(distances, config.attention_heads, config.period)
         self.register_buffer("bias", bias, persistent=False)
+        remembered = torch.zeros(config.channels)
+        remembered[list(config.remembered)] = 1
+        self.register_buffer("remembered", remembered, persistent=False)
         self.positions: Tensor
         self.bias: Tensor
+        self.remembered: Tensor
 
     def forward(self, speech: Tensor, style: Tensor, past: Tensor, phase: int = 0) -> Tensor:
         """All frames at once, from the motion before each.
@@ -183,7 +202,7 @@ class Talker(nn.Module):
 
     def _embed(self, speech: Tensor, style: Tensor, past: Tensor, position: Tensor) -> Tensor:
         periodic = self.positions[position % self.config.period]
-        return speech + style + self.past(past) + periodic
+        return speech + style + self.past(past * self.remembered) + periodic
 
     def _features(self, x: Tensor) -> Tensor:
         return self.query(self.norm(x)).unflatten(-1, (self.config.heads, -1))

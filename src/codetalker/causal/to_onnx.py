@@ -18,9 +18,11 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from codetalker.causal.blinks import Blinks
 from codetalker.causal.bundle import Bundle, write_bundle
 from codetalker.causal.codec import Codec
 from codetalker.causal.generator import Generator
+from codetalker.causal.loudness import Loudness
 from codetalker.causal.talker import SpeechAdapter, Talker
 from codetalker.causal.whisper import WhisperEncoder
 from codetalker.rig import Rig
@@ -32,22 +34,26 @@ OPSET = 18
 class SpeechGraph(nn.Module):
     """(1, samples) window -> (frames_per_hop, width): what the talker hears in each frame."""
 
-    def __init__(self, encoder: WhisperEncoder, adapter: SpeechAdapter, kept: int) -> None:
+    def __init__(
+        self, encoder: WhisperEncoder, adapter: SpeechAdapter, windows: SpeechWindows
+    ) -> None:
         super().__init__()
-        self.encoder, self.adapter, self.kept = encoder, adapter, kept
+        self.encoder, self.adapter = encoder, adapter
+        self.kept, self.unheard = windows.kept, windows.unheard
 
     def forward(self, samples: Tensor) -> Tensor:
-        return self.adapter(self.encoder(samples, self.kept))[0]
+        return self.adapter(self.encoder(samples, self.kept, self.unheard))[0]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The modules that make a model, and the windows through which it hears."""
+    """The modules that make a model, and the windows through which it hears, at which gain."""
 
     encoder: WhisperEncoder
     talker: Talker
     codec: Codec
     windows: SpeechWindows
+    loudness: Loudness | None = None
 
 
 def export_bundle(
@@ -59,6 +65,7 @@ def export_bundle(
     default_style: str,
     temperature: tuple[float, ...],
     notes: dict[str, str],
+    blinks: Blinks | None = None,
 ) -> Bundle:
     """Write the bundle folder; weights are rounded to half precision in place, so that the torch
     modules and the bundle stay the same model.
@@ -69,6 +76,7 @@ def export_bundle(
         default_style: one of them.
         temperature: per part of the codec, 0 queries the nearest code, 1 samples.
         notes: what the model card should know: data, figures.
+        blinks: what the run time adds to the motion.
     """
     encoder, talker, codec = model.encoder, model.talker, model.codec
     for module in (encoder, talker, codec):
@@ -79,7 +87,7 @@ def export_bundle(
     noise = torch.zeros(1, codec.config.heads, codec.config.codes)
     graphs = {
         "speech.onnx": _graph(
-            SpeechGraph(encoder, talker.adapter, model.windows.kept),
+            SpeechGraph(encoder, talker.adapter, model.windows),
             (torch.zeros(1, model.windows.samples),),
             ["samples"],
             ["speech"],
@@ -96,6 +104,8 @@ def export_bundle(
         "rig": rig.name,
         "blendshapes": list(rig.blendshape_names),
         "windows": asdict(model.windows),
+        "loudness": asdict(model.loudness) if model.loudness else None,
+        "blinks": asdict(blinks) if blinks else None,
         "styles": list(styles),
         "default_style": default_style,
         "state": {name: list(value.shape) for name, value in state._asdict().items()},

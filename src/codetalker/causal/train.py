@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from codetalker.causal.blinks import Blinks
 from codetalker.causal.codec import TEMPERATURES, Codec
-from codetalker.causal.features import FeatureSet, extract, feature_set
+from codetalker.causal.features import FeatureSet, Stream, extract, feature_set
+from codetalker.causal.hearing import Hearing
+from codetalker.causal.joined import joined_streams, phone_streams
 from codetalker.causal.talker import TalkerConfig
 from codetalker.causal.to_onnx import Trained, export_bundle
 from codetalker.causal.train_talker import (
@@ -27,13 +33,13 @@ from codetalker.causal.train_talker import (
 )
 from codetalker.causal.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.data.clip import Clip
+from codetalker.data.phones import PhoneClip
 from codetalker.errors import DataError, MissingExtraError
 from codetalker.progress import ProgressBar
 from codetalker.rig import bundled_head
 from codetalker.training import processes
 from codetalker.training.loop import Plan
 from codetalker.training.run_record import tensors_digest, values_digest
-from codetalker.windows import SpeechWindows
 
 RARE = 60
 """Speakers with fewer clips are heard several times per pass over the corpus."""
@@ -41,7 +47,7 @@ RARE_REPEATS = 3
 LONG = 20.0
 """Seconds: a clip that long counts as many; such speakers are not rare."""
 NEUTRAL = "neutral"
-"""The default style goes by this name beside its speaker's."""
+"""The default style, row 0: no speaker's, learned from all of them and from phone-timed speech."""
 
 
 def find_whisper(path: Path | None = None) -> Path:
@@ -72,13 +78,14 @@ def train_bundled(
     whisper: Path,
     folder: Path,
     *,
+    hearing: Hearing,
     passes: int,
     config: TalkerConfig,
     recipe: TalkerRecipe,
     plan: Plan,
     device: torch.device,
-    default: str | None,
     notes: dict[str, str],
+    phones: Sequence[PhoneClip] = (),
 ) -> None:
     """Train the talker; the first process then writes `folder/bundle`.
 
@@ -86,109 +93,152 @@ def train_bundled(
         clips: of a corpus, of all splits.
         codec: of stage 1, frozen.
         whisper: `model.bin` of Whisper tiny.en.
+        hearing: how the model hears.
         passes: augmented passes over the clips, beside a clean one.
-        default: the speaker whose style is the bundle's default; None: who has the most clips.
         notes: what the model card should know of the data.
+        phones: phone-timed speech, of which one augmented pass is made.
 
     Raises:
-        DataError: the corpus cannot be trained on, or has no clips of that speaker; or the folder
-            holds features of another one.
+        DataError: the corpus cannot be trained on, or the folder holds features of another one.
         ModelError: the folder holds a run with other options, data or codec.
     """
-    windows = SpeechWindows()
-    encoder = load_whisper(whisper, WhisperConfig()).to(device)
-    styles = speaking_styles(clips)
-    if default not in (None, *styles):
-        raise DataError(f"there is no speaker {default!r}; the corpus has {', '.join(styles)}")
+    encoder = load_whisper(whisper, WhisperConfig(layers=hearing.layers)).to(device)
+    styles = (NEUTRAL, *speaking_styles(clips))
+    listener = Listener(encoder, hearing, styles, folder / "features", plan.seed)
     with processes.first_one_first():
-        sets = feature_sets(clips, encoder, windows, styles, folder / "features", passes, plan.seed)
-    validation = validation_set(clips, encoder, windows, styles)
+        sets, timed = listener.corpus(clips, passes), listener.phones(phones)
+    validation = listener.validation(clips)
     used = (clip.digest(with_sound=True) for clip in clips if clip.split in ("train", "val"))
     source = {
         "clips": values_digest(used),
+        "phones": values_digest(clip.digest() for clip in phones),
         "styles": styles,
         "passes": passes,
         "speech": tensors_digest(encoder.state_dict()),
+        "loudness": asdict(hearing.loudness),
     }
-    data = TalkerData(sets, validation, windows, source)
+    data = TalkerData(sets, timed, validation, hearing.windows, source)
     rig = bundled_head()
     train_talker(data, codec, rig, folder, config=config, recipe=recipe, plan=plan, device=device)
     if processes.rank() > 0:
         return
-    talker, _ = load_talker(folder)
-    rows = {name: i for i, name in enumerate(styles)}
-    rows = {NEUTRAL: rows[default or styles[0]]} | rows
+    talker, windows = load_talker(folder)
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     export_bundle(
-        folder / "bundle", Trained(encoder, talker, codec, windows), rig,
-        styles=rows, default_style=NEUTRAL, temperature=TEMPERATURES, notes=notes,
+        folder / "bundle", Trained(encoder, talker, codec, windows, hearing.loudness), rig,
+        styles={name: row for row, name in enumerate(styles)}, default_style=NEUTRAL,
+        temperature=TEMPERATURES, notes=notes, blinks=Blinks(),
     )  # fmt: skip
 
 
-def feature_sets(
-    clips: list[Clip],
-    encoder: WhisperEncoder,
-    windows: SpeechWindows,
-    styles: tuple[str, ...],
-    folder: Path,
-    passes: int,
-    seed: int,
-) -> list[FeatureSet]:
-    """Pass 0 is clean, the others are augmented; computed once, then read from the folder.
+@dataclass(frozen=True)
+class Listener:
+    """Makes feature sets once and keeps them in a folder.
 
-    Raises:
-        DataError: the folder holds features of another corpus, encoder or seed.
+    Attributes:
+        encoder, hearing: what it hears through.
+        styles: names of the talker's rows.
+        folder: where the sets are kept.
+        seed: of joining and augmentation.
     """
-    train = [clip for clip in clips if clip.split == "train"]
-    counts = Counter(clip.speaker for clip in train)
-    rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
-    heard = train + rare * (RARE_REPEATS - 1)
-    _check_source(folder / "source.txt", encoder, heard, windows, styles, seed)
-    sets = []
-    with ProgressBar("features", sum(c.duration for c in heard) * (passes + 1)) as bar:
+
+    encoder: WhisperEncoder
+    hearing: Hearing
+    styles: tuple[str, ...]
+    folder: Path
+    seed: int
+
+    def corpus(self, clips: list[Clip], passes: int) -> list[FeatureSet]:
+        """Pass 0 is clean, the others are augmented.
+
+        Raises:
+            DataError: the folder holds features of another corpus, hearing or seed.
+        """
+        train = [clip for clip in clips if clip.split == "train"]
+        counts = Counter(clip.speaker for clip in train)
+        rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
+        heard = train + rare * (RARE_REPEATS - 1)
+        self._check_source("source.txt", [clip.digest(with_sound=True) for clip in heard])
+        seconds = sum(clip.duration for clip in heard)
+        fps = self.hearing.windows.fps
+        sets = []
         for number in range(passes + 1):
-            part = folder / str(number)
-            if not part.exists():
-                bar.rename(f"features, pass {number}")
-                feature_set(
-                    heard, encoder, windows, styles, seed + number, augment=number > 0,
-                    progress=bar.advance,
-                ).save(part)  # fmt: skip
-            sets.append(FeatureSet.load(part))
-    return sets
+            streams = partial(joined_streams, heard, fps=fps, augment=number > 0)
+            sets.append(self._set(str(number), streams, self.seed + number, seconds))
+        return sets
 
+    def phones(self, clips: Sequence[PhoneClip]) -> list[FeatureSet]:
+        """One augmented pass over phone-timed speech, if there is any.
 
-def _check_source(path: Path, encoder: WhisperEncoder, clips: list[Clip], *parts: object) -> None:
-    """Remember what features were made from; refuse a folder that was made from anything else."""
-    sounds = [clip.digest(with_sound=True) for clip in clips]
-    source = values_digest([*map(repr, parts), *sounds, tensors_digest(encoder.state_dict())])
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(source + "\n")
-    elif path.read_text().strip() != source:
-        raise DataError(
-            f"{path.parent} holds features of another corpus, encoder or seed; name another "
-            "folder with -o, or remove it"
+        Raises:
+            DataError: the folder holds features of other speech, hearing or seed.
+        """
+        if not clips:
+            return []
+        self._check_source("phones.txt", [clip.digest() for clip in clips])
+        fps, channels = self.hearing.windows.fps, len(bundled_head().blendshape_names)
+        streams = partial(
+            phone_streams, clips, fps=fps, channels=channels, style=NEUTRAL, augment=True
+        )
+        return [self._set("phones", streams, self.seed, sum(clip.duration for clip in clips))]
+
+    def validation(self, clips: list[Clip]) -> Validation:
+        """The clips of split `val` of known speakers that are as long as most of them.
+
+        Raises:
+            DataError: there is none.
+        """
+        windows, styles = self.hearing.windows, self.styles
+        known = [c for c in clips if c.split == "val" and c.speaker in styles]
+        known = [c for c in known if c.fps == windows.fps]
+        if not known:
+            raise DataError(
+                "the corpus has no clips of split 'val' of a speaker that is trained on"
+            )
+        length = Counter(len(c.weights) for c in known).most_common(1)[0][0]
+        known = [c for c in known if len(c.weights) == length]
+        sounds = (clip.waveform().samples for clip in known)
+        loudness = self.hearing.loudness
+        features = [extract(self.encoder, windows, s, loudness=loudness) for s in sounds]
+        return Validation(
+            torch.from_numpy(np.stack(features)).float(),
+            torch.from_numpy(np.stack([c.weights for c in known])),
+            torch.tensor([styles.index(c.speaker) for c in known]),
+            [c.silence() for c in known],
         )
 
+    def _set(
+        self,
+        name: str,
+        streams: Callable[[np.random.Generator], Iterator[Stream]],
+        seed: int,
+        seconds: float,
+    ) -> FeatureSet:
+        """The set of that name: made of some seconds of speech, or as it is there."""
+        path = self.folder / name
+        if not path.exists():
+            with ProgressBar(f"features, {name}", seconds) as bar:
+                feature_set(
+                    streams(np.random.default_rng(seed)),
+                    self.encoder,
+                    self.hearing.windows,
+                    self.styles,
+                    np.random.default_rng((seed, 1)),
+                    loudness=self.hearing.loudness,
+                    progress=bar.advance,
+                ).save(path)
+        return FeatureSet.load(path)
 
-def validation_set(
-    clips: list[Clip], encoder: WhisperEncoder, windows: SpeechWindows, styles: tuple[str, ...]
-) -> Validation:
-    """The clips of split `val` of known speakers that are as long as most of them.
-
-    Raises:
-        DataError: there is none.
-    """
-    known = [c for c in clips if c.split == "val" and c.speaker in styles and c.fps == windows.fps]
-    if not known:
-        raise DataError("the corpus has no clips of split 'val' of a speaker that is trained on")
-    length = Counter(len(c.weights) for c in known).most_common(1)[0][0]
-    known = [c for c in known if len(c.weights) == length]
-    features = [extract(encoder, windows, c.waveform().samples) for c in known]
-    return Validation(
-        torch.from_numpy(np.stack(features)).float(),
-        torch.from_numpy(np.stack([c.weights for c in known])),
-        torch.tensor([styles.index(c.speaker) for c in known]),
-        [c.silence() for c in known],
-    )
+    def _check_source(self, name: str, digests: list[str]) -> None:
+        """Remember what features were made from; refuse a folder made from anything else."""
+        made_from = [repr(self.hearing), repr(self.styles), self.seed, *digests]
+        source = values_digest([*made_from, tensors_digest(self.encoder.state_dict())])
+        path = self.folder / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(source + "\n")
+        elif path.read_text().strip() != source:
+            raise DataError(
+                f"{self.folder} holds features of another corpus, encoder or seed; name another "
+                "folder with -o, or remove it"
+            )

@@ -7,6 +7,7 @@ an entropy term spreads its use, and rows that fall out of use move to where fea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from torch import Tensor, nn
 from codetalker.causal.augment import stretch
 from codetalker.causal.codec import UPPER, Codec, CodecConfig
 from codetalker.causal.features import at_rate
+from codetalker.causal.gestures import Gestures
 from codetalker.causal.losses import GeometryLoss, GeometryWeights
 from codetalker.data.clip import Clip
 from codetalker.nn.quantizer import perplexity
 from codetalker.rig import Rig
 from codetalker.training import processes
 from codetalker.training.loop import Losses, Plan, fit
-from codetalker.training.run_record import run_record, values_digest
+from codetalker.training.run_record import run_record, tensors_digest, values_digest
 from codetalker.training.trained import part_of, read_trained, undescribed
 
 FPS = 25
@@ -37,6 +39,9 @@ class CodecRecipe:
     Attributes:
         batch, frames: sequences per step and their length.
         main_share: share of sequences from the speaker with the most clips.
+        take_share: share of sequences from takes without sound, where there are any.
+        gesture_share: share of sequences into which short postures of other motion are blended,
+            and of those whose mouth is wider and narrower than recorded.
         continuous: share of the steps before the codebook is started.
         codebook: weight of the codebook loss, beside mm^2 of reconstruction.
         entropy: weight of the entropy of the codebook's use; it keeps rows alive.
@@ -47,6 +52,8 @@ class CodecRecipe:
     batch: int = 16
     frames: int = 48
     main_share: float = 0.6
+    take_share: float = 0.15
+    gesture_share: float = 0.25
     continuous: float = 0.1
     codebook: float = 1.0
     entropy: float = 0.3
@@ -60,7 +67,15 @@ PLAN = Plan(steps=6000, learning_rate=1.5e-3, weight_decay=1e-4, evaluate_every=
 class CodecTraining(nn.Module):
     """The codec, how often its codes were used lately, and the losses of a step."""
 
-    def __init__(self, codec: Codec, rig: Rig, clips: list[Clip], recipe: CodecRecipe, plan: Plan):
+    def __init__(
+        self,
+        codec: Codec,
+        rig: Rig,
+        clips: list[Clip],
+        recipe: CodecRecipe,
+        plan: Plan,
+        takes: Sequence[NDArray[np.float32]] = (),
+    ) -> None:
         super().__init__()
         self.codec = codec
         self.recipe, self.plan = recipe, plan
@@ -70,6 +85,8 @@ class CodecTraining(nn.Module):
         self.register_buffer("_used", torch.zeros(codec.config.codes), persistent=False)
         self._used: Tensor
         self._speakers = _by_speaker([c for c in clips if c.split == "train"])
+        self._takes = list(takes)
+        self._gestures = Gestures(rig, self._takes)
         self._start = int(recipe.continuous * plan.steps)
 
     def losses(self, share: int) -> Losses:
@@ -127,7 +144,14 @@ class CodecTraining(nn.Module):
                 if random.random() < self.recipe.main_share or not others
                 else others[random.integers(len(others))]
             )
-            rows.append(_crop(own[random.integers(len(own))], frames, random))
+            if self._takes and random.random() < self.recipe.take_share:
+                own = self._takes
+            row = _crop(own[random.integers(len(own))], frames, random)
+            if random.random() < self.recipe.gesture_share:
+                row = self._gestures.blend(row, random)
+            if random.random() < self.recipe.gesture_share:
+                row = self._gestures.widen(row, random)
+            rows.append(row)
         motion = torch.from_numpy(np.stack(rows))
         mask = torch.ones_like(motion)
         upper = list(UPPER.channels)
@@ -165,11 +189,15 @@ def train_codec(
     recipe: CodecRecipe,
     plan: Plan,
     device: torch.device,
+    takes: Sequence[NDArray[np.float32]] = (),
 ) -> None:
-    """Train on the clips of split `train`, watch those of split `val`; resume what is there."""
+    """Train on the clips of split `train`, watch those of split `val`; resume what is there.
+
+    `takes` are (T, K) motions at 25 fps without sound: the codebook learns their postures too.
+    """
     plan = plan.among(processes.count())
     torch.manual_seed(plan.seed)
-    training = CodecTraining(Codec(config), rig, clips, recipe, plan).to(device)
+    training = CodecTraining(Codec(config), rig, clips, recipe, plan, takes).to(device)
     watched = [clip for clip in clips if clip.split == "val"]
     validation = [torch.from_numpy(at_rate(clip, FPS)).to(device) for clip in watched]
     lips = torch.from_numpy(1e3 * rig.basis("lips").reshape(config.channels, -1)).to(device)
@@ -191,7 +219,11 @@ def train_codec(
         }
 
     used = (clip.digest(with_sound=False) for clip in clips if clip.split in ("train", "val"))
-    record = run_record("codec", model=config, recipe=recipe, data={"clips": values_digest(used)})
+    data = {
+        "clips": values_digest(used),
+        "takes": tensors_digest({str(i): torch.from_numpy(take) for i, take in enumerate(takes)}),
+    }
+    record = run_record("codec", model=config, recipe=recipe, data=data)
     fit(
         training, plan, training.losses, evaluate, folder,
         watch="lip_error_mm", before_step=training.start, after_step=training.revive,

@@ -3,8 +3,9 @@
 In the flow speech -> **features -> codes** -> motion. The losses are the paper's (motion through
 the straight-through quantiser, and regression of the true codes' rows) for the parts that follow
 speech; for those that speech only hints at, the cross entropy of their codes, so that they can be
-sampled. Past motion is the true one at first and more and more the talker's own; the model is
-selected by its free-running error.
+sampled. Where the phones of speech are known and its motion is not, the losses are what the phones
+ask of the decoded motion. Past motion is the true one, disturbed; the model is selected by its
+free-running error.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from codetalker.causal.articulation import NOTHING, PhoneLoss
 from codetalker.causal.codec import MOUTH, TEMPERATURES, Codec
 from codetalker.causal.features import FeatureSet
 from codetalker.causal.generator import Generator, free_run
@@ -41,28 +43,41 @@ class TalkerRecipe:
     """How the talker is trained.
 
     Attributes:
-        batch, frames: sequences per step and their length.
+        batch, frames: sequences per share of a step and their length; `phone_batch` of phone-timed
+            speech beside them, if there is any.
         main_share: share of sequences of the speaker with most of the data; `clean_share` of the
             ones whose sound was not altered.
         regression: weight of the squared distance to the true codes' rows, beside mm^2 of motion.
         query: weight of the codes' cross entropy.
-        own_past: share of sequences whose past is the talker's own, once half the steps are done.
         noise: standard deviation of what is added to past weights; `forget` the share of
             sequences that get no past motion at all.
+        neutral_share: share of sequences whose style is the neutral one, `blend_share` of those
+            with a mixture of it and their own.
         closure, spread: weights of lips that fail to close, and of motion that is too small.
+        shut, open, teeth, height, round, rest: weights of what phones ask for; see `PhoneLoss`.
+        commitment: weight of the distance to the nearest codes where no true ones are known.
     """
 
-    batch: int = 16
+    batch: int = 12
+    phone_batch: int = 8
     frames: int = 72
-    main_share: float = 0.6
+    main_share: float = 0.5
     clean_share: float = 0.25
     regression: float = 1.0
     query: float = 0.3
-    own_past: float = 0.8
     noise: float = 0.02
     forget: float = 0.1
+    neutral_share: float = 0.3
+    blend_share: float = 0.15
     closure: float = 0.2
     spread: float = 1.0
+    shut: float = 0.3
+    open: float = 0.3
+    teeth: float = 0.05
+    height: float = 0.1
+    round: float = 0.1
+    rest: float = 0.5
+    commitment: float = 0.1
 
 
 PLAN = Plan(steps=3000, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=200)
@@ -71,18 +86,24 @@ PLAN = Plan(steps=3000, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, eva
 @dataclass(frozen=True)
 class Batch:
     """Sequences: features (B, hops, kept, D), motion and mask (B, lead + T, K), codes
-    (B, lead + T, H), known (B, lead + T) false before the start of a recording, style (B,)."""
+    (B, lead + T, H), known (B, lead + T) false before the start of a recording, targets
+    (B, lead + T, columns), style (B,). Those with phones, whose motion is not known, come last."""
 
     features: Tensor
     motion: Tensor
     mask: Tensor
     codes: Tensor
     known: Tensor
+    targets: Tensor
     style: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """The same there."""
         return Batch(*(value.to(device) for value in vars(self).values()))
+
+    def first(self, count: int) -> Batch:
+        """So many of its sequences."""
+        return Batch(*(value[:count] for value in vars(self).values()))
 
 
 class Sampler:
@@ -95,11 +116,13 @@ class Sampler:
         windows: SpeechWindows,
         recipe: TalkerRecipe,
         seed: int,
+        phones: Sequence[FeatureSet] = (),
     ) -> None:
+        self.phones = phones
         self.sets, self.windows, self.recipe, self.seed = sets, windows, recipe, seed
         self.lead = codec.config.reach
         self.hops = recipe.frames // windows.frames_per_hop
-        if not all((np.diff(data.starts) >= self.hops).any() for data in sets):
+        if not all((np.diff(data.starts) >= self.hops).any() for data in (*sets, *phones)):
             raise DataError(
                 f"no speaker's clips last {recipe.frames / windows.fps:g} s together, one sequence "
                 "of training; add clips or lower --recipe.frames"
@@ -111,18 +134,39 @@ class Sampler:
     def __call__(self, share: int) -> Batch:
         random = np.random.default_rng((self.seed, share))
         rows = [self._row(random) for _ in range(self.recipe.batch)]
+        if self.phones:
+            rows += [self._phone_row(random) for _ in range(self.recipe.phone_batch)]
         return Batch(*(torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True)))
 
     def _row(self, random: np.random.Generator) -> tuple[NDArray, ...]:
         clean = len(self.sets) == 1 or random.random() < self.recipe.clean_share
         number = 0 if clean else int(random.integers(1, len(self.sets)))
         data, codes = self.sets[number], self.codes[number]
-        per_hop, hops = self.windows.frames_per_hop, self.hops
         wanted = (data.styles == self.main) == (random.random() < self.recipe.main_share)
-        fits = np.maximum(np.diff(data.starts) - hops + 1, 0)
+        fits = self._room(data)
         room = fits * wanted
-        if not room.any():  # there is one speaker only, or the others say too little
-            room = fits
+        # there may be one speaker only, or the others may say too little
+        return self._cut(data, codes, room if room.any() else fits, random)
+
+    def _phone_row(self, random: np.random.Generator) -> tuple[NDArray, ...]:
+        data = self.phones[int(random.integers(len(self.phones)))]
+        unknown = np.zeros((1, self.codes[0].shape[1]), np.int16)
+        codes = np.broadcast_to(unknown, (len(data.weights), unknown.shape[1]))
+        return self._cut(data, codes, self._room(data), random)
+
+    def _room(self, data: FeatureSet) -> NDArray[np.int64]:
+        """(S,) places in each stream at which a sequence can begin."""
+        return np.maximum(np.diff(data.starts) - self.hops + 1, 0)
+
+    def _cut(
+        self,
+        data: FeatureSet,
+        codes: NDArray[np.int16],
+        room: NDArray[np.int64],
+        random: np.random.Generator,
+    ) -> tuple[NDArray, ...]:
+        """A sequence from anywhere in the streams, each drawn by its `room`."""
+        per_hop, hops = self.windows.frames_per_hop, self.hops
         stream = int(random.choice(len(room), p=room / room.sum()))
         first = int(data.starts[stream] + random.integers(room[stream]))
         begin = first * per_hop - self.lead
@@ -135,6 +179,7 @@ class Sampler:
             data.mask[inside].astype(np.float32) * known[:, None],
             codes[inside].astype(np.int64),
             known,
+            data.targets[inside],
             data.styles[stream],
         )
 
@@ -149,14 +194,14 @@ class TalkerTraining(nn.Module):
         rig: Rig,
         sample: Sampler,
         recipe: TalkerRecipe,
-        plan: Plan,
     ) -> None:
         super().__init__()
         self.talker = talker
         self._frozen = (codec,)  # in a tuple: not part of the checkpoint
         self.geometry = GeometryLoss(rig, GeometryWeights())
         self.articulation = ArticulationLoss(rig)
-        self.sample, self.recipe, self.plan = sample, recipe, plan
+        self.phones = PhoneLoss(rig)
+        self.sample, self.recipe = sample, recipe
         speech_driven = torch.zeros(len(rig.blendshape_names))
         speech_driven[list(MOUTH.channels)] = 1.0
         self.register_buffer("mouth", speech_driven, persistent=False)
@@ -164,71 +209,70 @@ class TalkerTraining(nn.Module):
 
     def losses(self, share: int) -> Losses:
         """Named losses on the batch of this share."""
-        batch = self.sample(share).to(self.mouth.device)
-        codec, lead = self._frozen[0], self.sample.lead
-        mouth_heads = codec.config.parts[0].heads
+        batch, recipe = self.sample(share).to(self.mouth.device), self.recipe
+        codec, lead, count = self._frozen[0], self.sample.lead, recipe.batch
         self.talker.train()
         speech = self.talker.adapter(batch.features).flatten(1, 2)
-        style = self.talker.style(batch.style)[:, None]
-        before = batch.motion[:, lead - 1 : -1]
+        style = self._styles(batch.style)
         rows = codec.quantizer.embedding(batch.codes) * batch.known[..., None, None]
         target, context = rows[:, lead:], rows[:, 1:lead]
-        past = self._past(share // self.plan.shares, speech, style, before, context)
         phase = share % self.talker.config.period
-        features = self.talker(speech, style, past, phase)
-        values = codec.quantizer(features).values
-        motion = codec.decode(values, context)
-        mask = batch.mask[:, lead:]
-        mouth = self.geometry(motion, batch.motion[:, lead:], mask * self.mouth)
-        regression = F.mse_loss(features[:, :, :mouth_heads], target[:, :, :mouth_heads])
-        logits = -codec.quantizer.squared_distances(features)
-        entropy = F.cross_entropy(
-            logits.flatten(0, 2), batch.codes[:, lead:].flatten(), reduction="none"
-        ).view(logits.shape[:3])
-        seen = mask[..., self.mouth == 0].amax(-1)
-        query = (entropy[..., mouth_heads:].sum(-1) * seen).sum() / seen.sum().clamp(min=1)
-        true = batch.motion[:, lead:]
-        closure = self.articulation.closure(motion, true)
-        spread = self.articulation.spread(motion, true)
-        recipe = self.recipe
-        loss = (
-            mouth
-            + recipe.regression * regression
-            + recipe.query * query
-            + recipe.closure * closure
-            + recipe.spread * spread
+        features = self.talker(speech, style, self._past(batch.motion[:, lead - 1 : -1]), phase)
+        quantized = codec.quantizer(features)
+        motion = codec.decode(quantized.values, context)
+        values = self._corpus_losses(
+            features[:count], motion[:count], target[:count], batch.first(count)
         )
+        if len(motion) > count:
+            targets = batch.targets[count:, lead:].clone()
+            targets[:, :lead] = NOTHING  # what the decoder heard before is not known
+            values |= self.phones(motion[count:], targets)
+            mouth_heads = codec.config.parts[0].heads
+            nearest = codec.quantizer.embedding(quantized.indices[count:, :, :mouth_heads])
+            values["commitment"] = F.mse_loss(features[count:, :, :mouth_heads], nearest)
+        weights = {"motion": 1.0, **asdict(recipe)}
+        loss = sum((weights[name] * value for name, value in values.items()), motion.new_zeros(()))
+        return {"loss": loss, **values}
+
+    def _corpus_losses(
+        self, features: Tensor, motion: Tensor, target: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Losses of the sequences whose motion is known."""
+        codec, lead = self._frozen[0], self.sample.lead
+        mouth_heads = codec.config.parts[0].heads
+        mask, true = batch.mask[:, lead:], batch.motion[:, lead:]
+        entropy = F.cross_entropy(
+            -codec.quantizer.squared_distances(features).flatten(0, 2),
+            batch.codes[:, lead:].flatten(),
+            reduction="none",
+        ).view(features.shape[:3])
+        seen = mask[..., self.mouth == 0].amax(-1)
         return {
-            "loss": loss,
-            "motion": mouth,
-            "regression": regression,
-            "query": query,
-            "closure": closure,
-            "spread": spread,
+            "motion": self.geometry(motion, true, mask * self.mouth),
+            "regression": F.mse_loss(features[:, :, :mouth_heads], target[:, :, :mouth_heads]),
+            "query": (entropy[..., mouth_heads:].sum(-1) * seen).sum() / seen.sum().clamp(min=1),
+            "closure": self.articulation.closure(motion, true),
+            "spread": self.articulation.spread(motion, true),
         }
 
-    @torch.no_grad()
-    def _past(
-        self, step: int, speech: Tensor, style: Tensor, true: Tensor, context: Tensor
-    ) -> Tensor:
-        """(B, T, K) motion before each frame: true or the talker's own, noisy or none."""
-        codec, recipe = self._frozen[0], self.recipe
-        count = len(true)
-        share = recipe.own_past * min(1.0, 2 * step / self.plan.steps)
-        own = (torch.rand(count) < share).to(true.device)
-        past = true
-        if own.any():
-            features = self.talker(speech[own], style[own], self._disturbed(true[own]))
-            motion = codec.decode(codec.quantizer(features).values, context[own]).clamp(0, 1)
-            motion = torch.cat([true[own, :1], motion[:, :-1]], 1)
-            past = true.clone()
-            past[own] = torch.where(self.mouth == 1, motion, true[own])
-        past = self._disturbed(past)
-        kept = (torch.rand(count) >= recipe.forget).to(true.device)
-        return past * kept[:, None, None]
+    def _styles(self, own: Tensor) -> Tensor:
+        """(B, 1, width) embeddings: one's own, the neutral one, or a mixture of both."""
+        recipe = self.recipe
+        share = torch.rand(len(own))
+        mixed = torch.rand(len(own)) * (share < recipe.blend_share)
+        neutral = torch.where(share > 1 - recipe.neutral_share, torch.ones(len(own)), mixed)
+        neutral = neutral[:, None].to(own.device)
+        style = (1 - neutral) * self.talker.style(own) + neutral * self.talker.style.weight[0]
+        return style[:, None]
 
-    def _disturbed(self, past: Tensor) -> Tensor:
-        return (past + self.recipe.noise * torch.randn_like(past)).clamp(0, 1)
+    def _past(self, true: Tensor) -> Tensor:
+        """(B, T, K) motion before each frame, noisy or none; phones borrow it of the others."""
+        recipe, count = self.recipe, self.recipe.batch
+        borrowed = torch.randint(count, (len(true) - count,)).to(true.device)
+        past = torch.cat([true[:count], true[borrowed]])
+        past = (past + recipe.noise * torch.randn_like(past)).clamp(0, 1)
+        kept = (torch.rand(len(true)) >= recipe.forget).to(true.device)
+        return past * kept[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -247,12 +291,14 @@ class TalkerData:
 
     Attributes:
         sets: passes over the clips; the first is clean, the others augmented.
+        phones: those over phone-timed speech, whose motion is not known.
         validation: clips to watch.
         windows: through which the features of both were heard.
         source: plain values that say what the features were made of.
     """
 
     sets: Sequence[FeatureSet]
+    phones: Sequence[FeatureSet]
     validation: Validation
     windows: SpeechWindows
     source: Mapping[str, Any]
@@ -301,8 +347,8 @@ def train_talker(
     plan = plan.among(processes.count())
     torch.manual_seed(plan.seed)
     talker, codec = Talker(config, data.windows), codec.to(device)
-    sampler = Sampler(data.sets, codec, data.windows, recipe, plan.seed)
-    training = TalkerTraining(talker, codec, rig, sampler, recipe, plan).to(device)
+    sampler = Sampler(data.sets, codec, data.windows, recipe, plan.seed, data.phones)
+    training = TalkerTraining(talker, codec, rig, sampler, recipe).to(device)
 
     def evaluate() -> dict[str, float]:
         return free_running_figures(talker, codec, rig, data.validation, data.windows.fps)
@@ -326,7 +372,7 @@ def load_talker(path: Path) -> tuple[Talker, SpeechWindows]:
     record, state = read_trained(path, "talker")
     try:
         windows = SpeechWindows(**record["data"]["windows"])
-        talker = Talker(TalkerConfig(**record["model"]), windows)
+        talker = Talker(TalkerConfig.of(record["model"]), windows)
         talker.load_state_dict(part_of(state, "talker"))
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise undescribed(path, "talker") from None

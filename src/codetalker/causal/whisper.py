@@ -105,7 +105,8 @@ class Layer(nn.Module):
 
 
 class WhisperEncoder(nn.Module):
-    """(B, N) float32 windows of 16 kHz samples -> (B, kept, width), the last `kept` frames."""
+    """(B, N) float32 windows of 16 kHz samples -> (B, kept, width): the last `kept` frames before
+    the `unheard` ones at the end."""
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
@@ -116,13 +117,13 @@ class WhisperEncoder(nn.Module):
         self.positions = nn.Parameter(sinusoidal_encoding(1500, config.width))
         self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.layers))
 
-    def forward(self, samples: Tensor, kept: int) -> Tensor:
+    def forward(self, samples: Tensor, kept: int, unheard: int = 0) -> Tensor:
         x = F.gelu(self.conv1(self.log_mel(samples)))
         x = F.gelu(self.conv2(x)).transpose(1, 2)
         x = x + self.positions[: x.shape[1]]
         for layer in self.layers[:-1]:
             x = layer(x, x.shape[1])
-        return self.layers[-1](x, kept)
+        return self.layers[-1](x, kept + unheard)[:, :kept]
 
 
 def mel_filters(mels: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -12,11 +12,13 @@ from codetalker.causal import train_codec as stage1
 from codetalker.causal import train_talker as stage2
 from codetalker.causal.bundle import load_bundle
 from codetalker.causal.codec import CodecConfig
+from codetalker.causal.hearing import HEARINGS
 from codetalker.causal.talker import TalkerConfig
 from codetalker.causal.train import find_whisper, speaking_styles, train_bundled
 from codetalker.causal.train_codec import CodecRecipe, load_codec, train_codec
 from codetalker.causal.train_talker import TalkerRecipe
-from codetalker.data.corpus import read_corpus
+from codetalker.data.corpus import read_corpus, read_takes
+from codetalker.data.phones import read_phones
 from codetalker.errors import OptionError
 from codetalker.rig import bundled_head
 from codetalker.training import processes
@@ -32,6 +34,7 @@ class CodecStage:
     Attributes:
         corpus: folder of clips; see docs/data.md.
         out: the run's folder; a run that was stopped goes on there.
+        takes: a folder with the `motion.npz` of takes without sound, of the whole range of motion.
         recipe: losses and batches.
         plan: steps, rates, seed.
         device: cpu or cuda; a GPU if there is one.
@@ -39,6 +42,7 @@ class CodecStage:
 
     corpus: Path
     out: Folder
+    takes: Path | None = None
     recipe: CodecRecipe = field(default_factory=CodecRecipe)
     plan: Plan = stage1.PLAN
     device: str | None = None
@@ -46,10 +50,11 @@ class CodecStage:
     def run(self) -> None:
         """Train; the folder is what stage 2 takes as --codec."""
         clips = read_corpus(self.corpus)
+        takes = () if self.takes is None else read_takes(self.takes, stage1.FPS)
         with processes.joined(self.device) as device:
             train_codec(
-                clips, bundled_head(), self.out,
-                config=CodecConfig(), recipe=self.recipe, plan=self.plan, device=device,
+                clips, bundled_head(), self.out, config=CodecConfig(),
+                recipe=self.recipe, plan=self.plan, device=device, takes=takes,
             )  # fmt: skip
             if processes.rank() == 0:
                 print(f"{self.out}: trained; give it to stage 2 as --codec {self.out}")
@@ -64,8 +69,9 @@ class TalkerStage:
         codec: the folder of stage 1, or best.pt or last.pt in it.
         out: the run's folder; a run that was stopped goes on there.
         whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
+        hearing: `live` for streams, 200 ms behind; `studio` for files.
+        phones: folders of phone-timed speech; see docs/data.md.
         passes: augmented passes over the corpus, beside the clean one.
-        default_speaker: whose style is the default; by default who has the most clips.
         recipe: losses and batches.
         plan: steps, rates, seed.
         device: cpu or cuda; a GPU if there is one.
@@ -75,8 +81,9 @@ class TalkerStage:
     codec: Path
     out: Folder
     whisper: Path | None = None
-    passes: int = 5
-    default_speaker: str | None = None
+    hearing: Literal["live", "studio"] = "live"
+    phones: tuple[Path, ...] = ()
+    passes: int = 2
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
     plan: Plan = stage2.PLAN
     device: str | None = None
@@ -88,16 +95,17 @@ class TalkerStage:
         clips = read_corpus(self.corpus)
         codec = load_codec(self.codec)
         config = TalkerConfig(
-            styles=len(speaking_styles(clips)),
+            styles=1 + len(speaking_styles(clips)),
             heads=codec.config.heads,
             code_width=codec.config.code_width,
         )
+        timed = [clip for folder in self.phones for clip in read_phones(folder)]
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         with processes.joined(self.device) as device:
             train_bundled(
                 clips, codec, find_whisper(self.whisper), self.out,
-                passes=self.passes, config=config, recipe=self.recipe, plan=self.plan,
-                device=device, default=self.default_speaker, notes=notes,
+                hearing=HEARINGS[self.hearing], passes=self.passes, config=config,
+                recipe=self.recipe, plan=self.plan, device=device, notes=notes, phones=timed,
             )  # fmt: skip
             if processes.rank() == 0:
                 bundle = load_bundle(self.out / "bundle")

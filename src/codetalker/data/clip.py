@@ -55,7 +55,7 @@ class Clip:
         return Waveform.load(self.audio)
 
     def digest(self, *, with_sound: bool) -> str:
-        """SHA-256 of who speaks, the split and the motion, and if asked the file of the sound.
+        """SHA-256 of who speaks, the split and the motion, and if asked the sound's file and words.
 
         Raises:
             AudioError: that file cannot be read.
@@ -63,10 +63,7 @@ class Clip:
         digest = hashlib.sha256(repr((self.name, self.speaker, self.split, self.fps)).encode())
         digest.update(repr(self.weights.shape).encode() + self.weights.tobytes())
         if with_sound:
-            try:
-                digest.update(self.audio.read_bytes())
-            except OSError as error:
-                raise AudioError(f"{self.audio} cannot be read: {error.strerror}") from None
+            digest.update(repr(self.words).encode() + read_sound(self.audio))
         return digest.hexdigest()
 
     def silence(self, settle: float = 0.3, anticipate: float = 0.2) -> NDArray[np.bool_] | None:
@@ -84,6 +81,18 @@ class Clip:
             if word not in SILENCE_WORDS:
                 quiet &= (times < start - anticipate) | (times > end + settle)
         return quiet
+
+
+def read_sound(audio: Path) -> bytes:
+    """The file of a sound as it is.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    try:
+        return audio.read_bytes()
+    except OSError as error:
+        raise AudioError(f"{audio} cannot be read: {error.strerror}") from None
 
 
 def select(clips: list[Clip], split: str | None = None, speaker: str | None = None) -> list[Clip]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError
+from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 
 SPLITS = ("train", "val", "unseen")
@@ -47,6 +48,19 @@ def read_corpus(folder: Path | str) -> list[Clip]:
             f"no motion.npz in {folder} or its folders; see docs/data.md for the layout"
         )
     return [clip for part in parts for clip in _read_part(part)]
+
+
+def read_takes(folder: Path | str, fps: int) -> list[NDArray[np.float32]]:
+    """The motions (T, 52) of a folder's `motion.npz` at `fps`; there need be no sound.
+
+    Raises:
+        DataError: the file is missing or malformed.
+    """
+    folder = Path(folder)
+    arrays = _load(folder / "motion.npz")
+    names, rate = bundled_head().blendshape_names, float(arrays["fps"])
+    weights = _split_weights(folder, arrays, len(arrays["names"]))
+    return [Motion(take, names, rate).resample(fps).weights for take in weights]
 
 
 def _read_part(folder: Path) -> list[Clip]:

@@ -36,6 +36,11 @@ Result = dict[str, Any]
 """Name of the figure -> float, int, None, or a dict of these: what JSON can hold."""
 
 
+def lip_motion_mm(rig: Rig, weights: Floats) -> NDArray[np.float32]:
+    """(T, K) weights -> (T,) mean distance of the lip vertices from rest, mm."""
+    return _distances(_pose(weights, rig.basis("lips"))).mean(1) * 1000
+
+
 def silence_motion_mm(rig: Rig, weights: Floats, silence: NDArray[np.bool_]) -> float | None:
     """Mean distance of the lip vertices from rest in the frames of silence, mm.
 
@@ -47,7 +52,7 @@ def silence_motion_mm(rig: Rig, weights: Floats, silence: NDArray[np.bool_]) -> 
     still = np.asarray(weights, np.float32)[silence]
     if not len(still):
         return None
-    return float(_distances(_pose(still, rig.basis("lips"))).mean() * 1000)
+    return float(lip_motion_mm(rig, still).mean())
 
 
 class RigMetrics:

@@ -115,10 +115,19 @@ class Report:
         Raises:
             OutputError: it cannot be written there.
         """
-        if not path.parent.is_dir():
-            raise OutputError(f"the folder {path.parent} does not exist; create it first")
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(self.as_json(), indent=2, allow_nan=False) + "\n")
+        write_json(path, self.as_json())
+
+
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write a JSON file that appears whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {path.parent} does not exist; create it first")
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def _cell(value: object, layout: str) -> str:

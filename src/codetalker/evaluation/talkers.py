@@ -63,12 +63,7 @@ def score_motions(folder: Path, clips: list[Clip], tick: Tick = lambda clip: Non
         DataError: a clip has no file.
         MotionError: a file is no motion file.
     """
-    missing = [clip.name for clip in clips if not (folder / f"{clip.name}.npz").is_file()]
-    if missing:
-        raise DataError(
-            f"{folder} lacks {len(missing)} of {len(clips)} predictions, first {missing[0]}.npz; "
-            "make them, or choose clips with --split and --speaker"
-        )
+    require_motions(folder, [clip.name for clip in clips])
     rows = []
     for speaker, own in by_speaker(clips).items():
         metrics = RigMetrics(bundled_head())
@@ -77,6 +72,20 @@ def score_motions(folder: Path, clips: list[Clip], tick: Tick = lambda clip: Non
             tick(clip)
         rows.append(Row(speaker, "-", metrics.result()))
     return rows
+
+
+def require_motions(folder: Path, names: Sequence[str]) -> None:
+    """See that every clip has its motion file.
+
+    Raises:
+        DataError: it has not.
+    """
+    missing = [name for name in names if not (folder / f"{name}.npz").is_file()]
+    if missing:
+        raise DataError(
+            f"{folder} lacks {len(missing)} of {len(names)} predictions, first {missing[0]}.npz; "
+            "make them, or choose clips with --split and --speaker"
+        )
 
 
 def by_speaker(clips: list[Clip]) -> dict[str, list[Clip]]:

@@ -1,0 +1,202 @@
+"""Continuous streams from short clips: trimmed to their speech, joined, with other sounds between.
+
+In the flow **speech** -> features -> codes -> motion, before training. A corpus of isolated
+sentences teaches that speech begins after half a second of silence with lips that open from shut;
+what users bring does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codetalker.audio import SAMPLE_RATE
+from codetalker.causal.articulation import targets_of
+from codetalker.causal.augment import Augmentation, stretch
+from codetalker.causal.codec import MOUTH, UPPER
+from codetalker.causal.features import Stream, at_rate
+from codetalker.data.clip import SILENCE_WORDS, Clip
+from codetalker.data.noise import SOUNDS, babble
+from codetalker.data.phones import PhoneClip
+
+STREAM_SECONDS = 90.0
+SETTLE = 6
+"""Motion frames in which a mouth comes to rest after speech (240 ms)."""
+LEADIN = 5
+"""Motion frames in which a resting mouth gets ready for a clip (200 ms)."""
+MARGIN = (0.08, 0.24)
+"""Seconds kept before the first word and after the last."""
+
+SOUND_LEVELS = {
+    "white": (-75.0, -25.0),
+    "pink": (-75.0, -20.0),
+    "brown": (-75.0, -20.0),
+    "hum": (-70.0, -25.0),
+    "room": (-75.0, -30.0),
+    "tones": (-50.0, -15.0),
+    "clicks": (-60.0, -20.0),
+    "music": (-45.0, -15.0),
+    "babble": (-60.0, -35.0),
+    "silence": (0.0, 0.0),
+}
+"""dB of full scale between which each kind of sound is drawn, against speech at about -20."""
+SOUND_SHARES = (0.1, 0.12, 0.1, 0.06, 0.12, 0.08, 0.08, 0.14, 0.05, 0.15)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A whole number of frames of sound with motion, its mask and its articulatory targets."""
+
+    samples: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    targets: NDArray[np.float32]
+
+
+def joined_streams(
+    clips: Sequence[Clip], random: np.random.Generator, fps: int, *, augment: bool
+) -> Iterator[Stream]:
+    """Shuffle each speaker's clips, trim and join them to streams of about 90 s."""
+    voices = [c.waveform().samples for c in list(clips)[:: max(1, len(clips) // 12)]]
+    for style in sorted({clip.speaker for clip in clips}):
+        own = [clip for clip in clips if clip.speaker == style]
+        order = random.permutation(len(own))
+        made = (_clip_piece(own[i], random, fps, augment=augment) for i in order)
+        for piece in _joined(made, random, fps, voices):
+            yield Stream(piece.samples, piece.weights, piece.mask, style, piece.targets)
+
+
+def phone_streams(
+    clips: Sequence[PhoneClip],
+    random: np.random.Generator,
+    fps: int,
+    channels: int,
+    style: str,
+    *,
+    augment: bool,
+) -> Iterator[Stream]:
+    """The same from phone-timed speech: no motion is known, only what its phones ask for."""
+    voices = [c.waveform().samples for c in list(clips)[:: max(1, len(clips) // 12)]]
+    order = random.permutation(len(clips))
+    made = (_phone_piece(clips[i], random, fps, channels, augment=augment) for i in order)
+    for piece in _joined(made, random, fps, voices):
+        yield Stream(piece.samples, piece.weights, piece.mask, style, piece.targets)
+
+
+def _clip_piece(clip: Clip, random: np.random.Generator, fps: int, *, augment: bool) -> Piece:
+    voice = Augmentation.draw(random) if augment else Augmentation()
+    weights, samples = at_rate(clip, fps), clip.waveform().samples
+    hop = SAMPLE_RATE // fps
+    spoken = [(s, e) for s, e, word in clip.words if word not in SILENCE_WORDS]
+    if spoken:
+        first = max(0, int((spoken[0][0] - random.uniform(*MARGIN)) * fps))
+        last = min(len(weights), int((spoken[-1][1] + random.uniform(*MARGIN)) * fps) + 1)
+        weights, samples = weights[first:last], samples[first * hop : last * hop]
+    weights = stretch(weights, voice.speed)
+    mask = np.ones(weights.shape, np.bool_)
+    upper = list(UPPER.channels)
+    if not weights[:, upper].any():  # what a capture never moves is not known
+        mask[:, upper] = False
+    samples = _fitted(voice.apply(samples, random), len(weights) * hop)
+    return Piece(samples, weights, mask, targets_of(None, len(weights), fps))
+
+
+def _phone_piece(
+    clip: PhoneClip, random: np.random.Generator, fps: int, channels: int, *, augment: bool
+) -> Piece:
+    voice = Augmentation.draw(random) if augment else Augmentation()
+    hop = SAMPLE_RATE // fps
+    samples = voice.apply(clip.waveform().samples, random)
+    frames = len(samples) // hop
+    timed = replace(clip, starts=clip.starts / voice.speed, ends=clip.ends / voice.speed)
+    unknown = np.zeros((frames, channels))
+    return Piece(
+        _fitted(samples, frames * hop),
+        unknown.astype(np.float32),
+        unknown.astype(np.bool_),
+        targets_of(timed, frames, fps),
+    )
+
+
+def _joined(
+    pieces: Iterator[Piece],
+    random: np.random.Generator,
+    fps: int,
+    voices: Sequence[NDArray[np.float32]],
+) -> Iterator[Piece]:
+    """Streams of about 90 s, each at its own level."""
+    parts: list[Piece] = []
+    for piece in pieces:
+        if not parts or random.random() < 0.3:
+            parts.append(_pause(random, fps, piece, voices))
+        parts.append(piece)
+        if sum(len(part.weights) for part in parts) > STREAM_SECONDS * fps:
+            yield _join(parts, random)
+            parts = []
+    if parts:
+        yield _join(parts, random)
+
+
+def _pause(
+    random: np.random.Generator, fps: int, like: Piece, voices: Sequence[NDArray[np.float32]]
+) -> Piece:
+    """A mouth at rest in some other sound: mostly short, sometimes up to 4 s."""
+    low, high = [(0.24, 0.6), (0.6, 1.5), (1.5, 4.0)][random.choice(3, p=[0.45, 0.35, 0.2])]
+    frames = int(random.uniform(low, high) * fps)
+    samples = _other_sound(random, frames * SAMPLE_RATE // fps, voices)
+    known = np.zeros((frames, like.weights.shape[1]), np.bool_)
+    known[:, list(MOUTH.channels)] = True
+    return Piece(samples, np.zeros(known.shape, np.float32), known, targets_of(None, frames, fps))
+
+
+def _other_sound(
+    random: np.random.Generator, count: int, voices: Sequence[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """(count,) samples that are not speech at a drawn level, with hard edges or soft ones."""
+    kind = list(SOUND_LEVELS)[random.choice(len(SOUND_SHARES), p=SOUND_SHARES)]
+    if kind == "silence":
+        return np.zeros(count, np.float32)
+    if kind == "babble":
+        sound = babble(random, count, SAMPLE_RATE, voices)
+    else:
+        sound = SOUNDS[kind](random, count, SAMPLE_RATE)
+    edge = random.choice([1.0, random.uniform(0.01, 0.2) * SAMPLE_RATE])
+    place = np.arange(count)
+    fade = np.clip(np.minimum(place, count - 1 - place) / edge, 0, 1)
+    return (sound * fade * 10 ** (random.uniform(*SOUND_LEVELS[kind]) / 20)).astype(np.float32)
+
+
+def _join(parts: list[Piece], random: np.random.Generator) -> Piece:
+    """Concatenate; a mouth comes to rest after speech and gets ready before it."""
+    mouth = list(MOUTH.channels)
+    for before, after in pairwise(parts):
+        if before.mask.any() and not after.weights.any():
+            _ease(after, before.weights[-1, mouth], mouth, forward=True)
+        elif not before.weights.any() and after.mask.any():
+            _ease(before, after.weights[0, mouth], mouth, forward=False)
+    parts = _levelled(parts, random)
+    fields = [[getattr(part, name) for part in parts] for name in Piece.__dataclass_fields__]
+    return Piece(*(np.concatenate(field) for field in fields))
+
+
+def _ease(pause: Piece, pose: NDArray, mouth: list[int], *, forward: bool) -> None:
+    """Let the pause begin (forward) or end in a pose that is not rest."""
+    length = min(SETTLE if forward else LEADIN, len(pause.weights) // 2)
+    decay = (1 - np.arange(1, length + 1) / (length + 1)).astype(np.float32)[:, None] ** 2
+    rows = slice(0, length) if forward else slice(len(pause.weights) - length, None)
+    curve = pose * (decay if forward else decay[::-1])
+    pause.weights[rows, mouth] = np.maximum(pause.weights[rows, mouth], curve)
+
+
+def _levelled(parts: list[Piece], random: np.random.Generator) -> list[Piece]:
+    """The stream at a drawn level: speech as it is, 10 dB louder or up to 45 dB quieter."""
+    gain = 10 ** (random.choice([random.uniform(-15, 5), random.uniform(-45, 10)]) / 20)
+    return [replace(p, samples=np.clip(p.samples * gain, -1, 1).astype(np.float32)) for p in parts]
+
+
+def _fitted(samples: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    return np.pad(samples, (0, max(0, count - len(samples))))[:count]
