@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from codetalker.causal.codec import MOUTH, UPPER, Codec, CodecConfig, Part
+from codetalker.arkit import MOUTH_CHANNELS, UPPER_FACE_CHANNELS
+from codetalker.causal.codec import Codec, CodecConfig, Part
 from codetalker.causal.losses import ArticulationLoss, GeometryLoss, GeometryWeights
 from codetalker.nn.quantizer import VectorQuantizer, perplexity
 from codetalker.rig import bundled_head
@@ -34,9 +35,16 @@ def changed_frames(before: Tensor, after: Tensor) -> list[int]:
 
 
 def test_the_parts_hold_every_blendshape_once() -> None:
-    assert sorted(MOUTH.channels + UPPER.channels) == list(range(52))
-    names = bundled_head().blendshape_names
-    assert all(names[c].startswith(("jaw", "mouth", "cheekPuff", "tongue")) for c in MOUTH.channels)
+    assert sorted(MOUTH_CHANNELS + UPPER_FACE_CHANNELS) == list(range(52))
+    assert CodecConfig().channels == 52
+    assert sorted(c for part in CodecConfig().parts for c in part.channels) == list(range(52))
+
+
+def test_the_mouth_follows_the_speech_and_the_eyes_and_brows_are_sampled() -> None:
+    config = CodecConfig()
+    assert config.temperatures == (0.0,) * 8 + (1.0,) * 2
+    assert config.articulation == tuple(sorted(MOUTH_CHANNELS))
+    assert (config.queried, config.heads) == (8, 10)
 
 
 @pytest.mark.parametrize(("blocks", "taps"), SIZES)
@@ -158,7 +166,7 @@ def test_the_loss_is_that_of_the_vertices(masked: bool) -> None:
     predicted, true = random.uniform(0, 1, (2, 6, 52)).astype(np.float32)
     mask = np.ones((6, 52), np.float32)
     if masked:
-        mask[4:], mask[:, list(UPPER.channels)] = 0, 0
+        mask[4:], mask[:, list(UPPER_FACE_CHANNELS)] = 0, 0
 
     def energy(weights: np.ndarray) -> float:
         """Sum over frames, from differences of weights, of mm^2 on the posed head."""
@@ -193,7 +201,7 @@ def lips_by(gaps: list[float]) -> Tensor:
 
 
 def test_lips_that_stay_open_where_they_should_touch_cost_their_gap_squared() -> None:
-    loss = ArticulationLoss(bundled_head())
+    loss = ArticulationLoss(bundled_head(), 25)
     true = lips_by([3, 3, 0, 0, 3, 3, 3])
     assert loss.closure(true, true).item() == 0
     predicted = lips_by([3, 3, 1, 2, 3, 3, 3])
@@ -204,7 +212,7 @@ def test_lips_that_stay_open_where_they_should_touch_cost_their_gap_squared() ->
 
 
 def test_motion_that_is_too_small_costs() -> None:
-    loss = ArticulationLoss(bundled_head())
+    loss = ArticulationLoss(bundled_head(), 25)
     true = random_motion(40)
     half = true.mean(1, keepdim=True) + 0.5 * (true - true.mean(1, keepdim=True))
     spread = [loss.spread(motion, true).item() for motion in (true, half, half * 0 + 0.3)]

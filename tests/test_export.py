@@ -31,7 +31,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Modules]
     folder = tmp_path_factory.mktemp("export") / "model"
     bundle = export_bundle(
         folder, Trained(encoder, talker, codec, WINDOWS), bundled_head(),
-        styles=STYLES, default_style="anna", temperature=(0.0, 1.0), notes={},
+        styles=STYLES, default_style="anna", notes={},
     )  # fmt: skip
     return bundle, (SpeechGraph(encoder, talker.adapter, WINDOWS), Generator(talker, codec))
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codetalker.arkit import MOUTH_CHANNELS, UPPER_FACE_CHANNELS
 from codetalker.audio import SAMPLE_RATE
 from codetalker.causal import joined
 from codetalker.causal.articulation import NOTHING, OPEN, REST, SHUT
 from codetalker.causal.augment import Augmentation
-from codetalker.causal.codec import MOUTH, UPPER
 from codetalker.causal.features import FeatureSet, Stream, at_rate, extract, feature_set
 from codetalker.causal.hearing import Hearing
 from codetalker.causal.joined import MARGIN, joined_streams, phone_streams
@@ -60,7 +60,7 @@ def talking(path: Path, name: str, seconds: float = 2.0, eyes: bool = True) -> C
     seed = int.from_bytes(name.encode()) % 1000
     weights = np.random.default_rng(seed).uniform(0.1, 0.9, (round(seconds * FPS), 52))
     if not eyes:
-        weights[:, list(UPPER.channels)] = 0
+        weights[:, list(UPPER_FACE_CHANNELS)] = 0
     return clip(path, name, babble(seconds, seed=seed), weights)
 
 
@@ -146,7 +146,7 @@ def test_the_mouth_rests_in_other_sounds(tmp_path: Path, monkeypatch: pytest.Mon
     )
     monkeypatch.setattr(joined, "_levelled", lambda parts, random: parts)
     stream = one([talking(tmp_path, f"anna-{i}") for i in range(9)])
-    mouth, upper = list(MOUTH.channels), list(UPPER.channels)
+    mouth, upper = list(MOUTH_CHANNELS), list(UPPER_FACE_CHANNELS)
     other = stream.samples.reshape(-1, HOP).min(1) == 0.5
     edges = np.flatnonzero(np.diff(np.r_[False, other, False].astype(int))).reshape(-1, 2)
     assert edges[0, 0] == 0
@@ -196,8 +196,8 @@ def test_phones_ask_for_lips_where_they_are_spoken(tmp_path: Path, quiet: None) 
 
 def test_eyes_that_a_capture_never_moves_are_not_known(tmp_path: Path) -> None:
     stream = one([talking(tmp_path, "anna-0", eyes=False)])
-    assert not stream.mask[:, list(UPPER.channels)].any()
-    assert stream.mask[:, list(MOUTH.channels)].all()
+    assert not stream.mask[:, list(UPPER_FACE_CHANNELS)].any()
+    assert stream.mask[:, list(MOUTH_CHANNELS)].all()
 
 
 def test_clips_of_another_rate_are_brought_to_the_models(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_unknown_eyes_are_borrowed_from_those_who_have_them(tmp_path: Path) -> N
     streams = joined_streams(clips, np.random.default_rng(0), FPS, augment=False)
     random = np.random.default_rng(0)
     data = feature_set(streams, tiny_encoder(), WINDOWS, ("anna", "bert"), random)
-    mouth, upper = list(MOUTH.channels), list(UPPER.channels)
+    mouth, upper = list(MOUTH_CHANNELS), list(UPPER_FACE_CHANNELS)
     split = data.starts[1] * 2
     own = {row.tobytes() for row in data.weights[:split, upper][data.mask[:split, upper[0]]]}
     known = data.mask[split:, upper[0]]

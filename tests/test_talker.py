@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import codetalker
+from codetalker.arkit import MOUTH_CHANNELS, UPPER_FACE_CHANNELS
 from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.causal.blinks import LEARNED, LIDS, Blinks
 from codetalker.causal.bundle import load_bundle
-from codetalker.causal.codec import MOUTH, UPPER
 from codetalker.causal.loudness import Loudness
 from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.stream import Live
@@ -25,7 +25,7 @@ from codetalker.errors import AudioError, OptionError, StyleError
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 from conftest import write_sound
-from tiny_model import babble
+from tiny_model import WINDOWS, babble
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
 SAME = 1e-4
@@ -122,6 +122,19 @@ def test_blinks_lie_over_the_learned_motion_and_can_be_left_out(layered: CausalT
     np.testing.assert_array_equal(rest, without.weights[-len(rest) :])
 
 
+def test_a_model_of_50_frames_per_second_keeps_the_laws(tmp_path: Path) -> None:
+    """The same sound and latency, twice the frames."""
+    from tiny_model import export_tiny
+
+    fast = CausalTalker(export_tiny(tmp_path / "fast", replace(WINDOWS, fps=50)))
+    sound = babble(1.99, 44100)
+    whole = fast.animate(sound, rate=44100)
+    assert (whole.fps, len(whole), fast.latency) == (50, 100, 0.2)
+    parts = fed(fast.stream(44100), sound, [100, 9000, 1, 30000])
+    np.testing.assert_allclose(joined(parts), whole.weights, atol=SAME)
+    assert len(np.unique(whole.weights, axis=0)) > 50  # no frame is said twice
+
+
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
 def test_frames_arrive_within_the_declared_latency(talker: CausalTalker, rate: int) -> None:
     latency = talker.latency + (RESAMPLING if rate != SAMPLE_RATE else 0)
@@ -162,7 +175,7 @@ def test_seeds_give_the_same_again_and_change_only_what_is_sampled(talker: Causa
     sound = babble(2)
     first, again, other = (talker.animate(sound, rate=SAMPLE_RATE, seed=s) for s in (3, 3, 4))
     np.testing.assert_array_equal(first.weights, again.weights)
-    mouth, upper = list(MOUTH.channels), list(UPPER.channels)
+    mouth, upper = list(MOUTH_CHANNELS), list(UPPER_FACE_CHANNELS)
     np.testing.assert_array_equal(first.weights[0, mouth], other.weights[0, mouth])
     assert not np.array_equal(first.weights[:, upper], other.weights[:, upper])
 
@@ -193,7 +206,7 @@ def test_noise_of_a_frame_depends_on_seed_and_frame_alone(talker: CausalTalker) 
 
 
 def test_strength_scales_the_articulation_and_nothing_else(talker: CausalTalker) -> None:
-    sound, mouth, upper = babble(1), list(MOUTH.channels), list(UPPER.channels)
+    sound, mouth, upper = babble(1), list(MOUTH_CHANNELS), list(UPPER_FACE_CHANNELS)
     by = {s: talker.animate(sound, rate=SAMPLE_RATE, strength=s).weights for s in (0, 0.5, 1, 2)}
     plain = talker.animate(sound, rate=SAMPLE_RATE).weights
     np.testing.assert_array_equal(by[1], plain)

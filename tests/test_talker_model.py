@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from codetalker.causal.generator import Generator, State, free_run, gumbel
-from codetalker.causal.talker import SpeechAdapter, Talker, TalkerState
+from codetalker.causal.talker import SpeechAdapter, TalkerNet, TalkerState
 from codetalker.windows import SpeechWindows
 from tiny_model import TALKER, WINDOWS, tiny_codec, tiny_talker
 
@@ -28,7 +28,7 @@ def inputs(frames: int = FRAMES, batch: int = 1, seed: int = 0) -> tuple[Tensor,
 
 
 @torch.no_grad()
-def stepped(talker: Talker, speech: Tensor, style: Tensor, past: Tensor) -> Tensor:
+def stepped(talker: TalkerNet, speech: Tensor, style: Tensor, past: Tensor) -> Tensor:
     """What `forward` gives, a frame at a time with the cache."""
     state, features = talker.start(len(speech)), []
     for t in range(speech.shape[1]):

@@ -15,15 +15,16 @@ import torch
 from torch import nn
 
 import codetalker
-from codetalker.causal import train as bundled
+from codetalker.arkit import MOUTH, MOUTH_CHANNELS, UPPER_FACE_CHANNELS
+from codetalker.causal import train
 from codetalker.causal.articulation import COLUMNS, NOTHING, SHUT
-from codetalker.causal.codec import MOUTH, UPPER, Codec, CodecConfig
+from codetalker.causal.codec import Codec, CodecConfig
 from codetalker.causal.features import FeatureSet, extract, feature_set
 from codetalker.causal.generator import Generator, free_run
 from codetalker.causal.hearing import HEARINGS, Hearing
 from codetalker.causal.joined import joined_streams, phone_streams
 from codetalker.causal.loudness import Loudness
-from codetalker.causal.talker import Talker
+from codetalker.causal.talker import TalkerNet
 from codetalker.causal.train_codec import CodecRecipe, CodecTraining, load_codec, train_codec
 from codetalker.causal.train_talker import (
     Sampler,
@@ -76,7 +77,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
         loudness = np.abs(sound).reshape(75, 640).mean(1)
         weights = np.random.default_rng(number).uniform(0, 0.02, (75, 52))
         weights[:, JAW] = np.clip(loudness * 5, 0, 1)
-        weights[:, list(UPPER.channels)] *= speaker == "anna"
+        weights[:, list(UPPER_FACE_CHANNELS)] *= speaker == "anna"
         path = write_sound(folder / f"{number}.wav", (sound * 32767).astype(np.int16)[:, None])
         made.append(Clip(str(number), speaker, split, path, weights.astype(np.float32), 25))
     return made
@@ -391,7 +392,7 @@ def test_the_record_of_a_run_holds_its_options_and_every_commit_that_worked_on_i
     assert config["stage"] == "codec"
     assert config["recipe"] == asdict(CODEC_RECIPE)
     assert config["model"]["codes"] == 16
-    assert config["model"]["parts"][0]["channels"] == list(MOUTH.channels)
+    assert config["model"]["parts"][0]["blendshapes"] == list(MOUTH)
     assert config["data"]["clips"]
 
 
@@ -467,13 +468,13 @@ def test_a_corpus_becomes_a_model_that_loads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """All of it, with Whisper at full size and random weights; what is there is not made again."""
-    monkeypatch.setattr(bundled, "RARE", 0)  # hear each clip once
+    monkeypatch.setattr(train, "RARE", 0)  # hear each clip once
     whisper = write_model_bin(tmp_path / "model.bin", whisper_variables(WhisperConfig()))
     config = replace(TALKER, features=384, styles=3)
     few = [clip for clip in clips if clip.name in "0158"]
 
     def run(hearing: str = "live", phones: list[PhoneClip] = spoken) -> None:
-        bundled.train_bundled(
+        train.train_causal(
             few, tiny_codec(), whisper, tmp_path / "run",
             hearing=HEARINGS[hearing], passes=1, config=config, recipe=TALKER_RECIPE,
             plan=Plan(4, 1e-3, evaluate_every=2), device=CPU, notes={"corpus": "made"},
@@ -521,7 +522,7 @@ def test_a_checkpoint_of_another_stage_is_no_codec(tmp_path: Path) -> None:
     "config",
     [
         replace(CODEC, codes=24, code_width=6, width=12, blocks=2, taps=5),
-        replace(CODEC, parts=(replace(MOUTH, heads=3), replace(UPPER, heads=2))),
+        replace(CODEC, parts=(replace(CODEC.parts[0], heads=3), replace(CODEC.parts[1], heads=2))),
     ],
 )
 def test_a_codec_of_any_size_loads_from_its_run_alone(
@@ -581,7 +582,7 @@ def test_codec_batches_follow_from_seed_and_step_and_hide_what_is_not_known(
     assert torch.equal(motion, batch(0, 3)[0])
     assert not torch.equal(motion, batch(0, 4)[0])
     assert not torch.equal(motion, batch(1, 3)[0])
-    upper, mouth = list(UPPER.channels), list(MOUTH.channels)
+    upper, mouth = list(UPPER_FACE_CHANNELS), list(MOUTH_CHANNELS)
     moves = motion[..., upper].amax((1, 2)) > 0
     assert torch.equal(mask[..., upper].amin((1, 2)) > 0, moves)
     assert mask[..., mouth].all()
@@ -670,7 +671,9 @@ def test_what_phones_ask_for_counts_as_the_recipe_weighs_it(
     def losses(data: FeatureSet) -> dict[str, float]:
         torch.manual_seed(0)
         sampler = Sampler(sets, codec, WINDOWS, recipe, seed=0, phones=[data])
-        training = TalkerTraining(Talker(TALKER, WINDOWS), codec, bundled_head(), sampler, recipe)
+        training = TalkerTraining(
+            TalkerNet(TALKER, WINDOWS), codec, bundled_head(), sampler, recipe
+        )
         return {name: float(value.detach()) for name, value in training.losses(0).items()}
 
     kinds = ("shut", "open", "teeth", "height", "round", "rest")
@@ -690,11 +693,11 @@ def test_features_of_another_corpus_are_not_taken_for_this_one(
 ) -> None:
     torch.manual_seed(0)
     sizes = WhisperConfig(width=8, heads=2, layers=1)
-    listener = bundled.Listener(
+    listener = train.Listener(
         WhisperEncoder(sizes), Hearing(WINDOWS, layers=1), STYLES, tmp_path, seed=0
     )
 
-    def check(listener: bundled.Listener, first: Clip) -> None:
+    def check(listener: train.Listener, first: Clip) -> None:
         digests = [clip.digest(with_sound=True) for clip in (first, *clips[1:])]
         listener._check_source("source.txt", digests)
 

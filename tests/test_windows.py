@@ -18,6 +18,7 @@ WINDOWS = st.builds(
     hop=st.sampled_from([2, 4, 8]),
     look_ahead=st.integers(0, 12),
     past=st.just(0),
+    fps=st.sampled_from([25, 50]),
 )
 LENGTHS = st.integers(1, 30_000)
 
@@ -75,7 +76,16 @@ def test_the_hop_comes_after_the_left_context_and_the_mel_reach() -> None:
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"hop": 3}, {"hop": 0}, {"left": 3}, {"look_ahead": -1}, {"fps": 0}]
+    "numbers",
+    [
+        {"hop": 3},
+        {"hop": 0},
+        {"left": 3},
+        {"look_ahead": -1},
+        {"fps": 0},
+        {"fps": 100},
+        {"fps": 30},
+    ],
 )
 def test_windows_that_cannot_be_are_refused(numbers: dict[str, int]) -> None:
     with pytest.raises(ValueError):

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from codetalker.arkit import MOUTH, UPPER_FACE
 from codetalker.causal.bundle import Bundle
-from codetalker.causal.codec import MOUTH, UPPER, Codec, CodecConfig, Part
-from codetalker.causal.talker import Talker, TalkerConfig
+from codetalker.causal.codec import Codec, CodecConfig, Part
+from codetalker.causal.talker import TalkerConfig, TalkerNet
 from codetalker.causal.to_onnx import Trained, export_bundle
 from codetalker.causal.whisper import WhisperConfig, WhisperEncoder
 from codetalker.rig import bundled_head
@@ -20,7 +21,10 @@ from codetalker.windows import SpeechWindows
 WINDOWS = SpeechWindows(left=6, hop=4, look_ahead=6, past=4)
 STYLES = {"anna": 1, "bert": 0}
 """Style name -> row of the talker's table; the rows are not in the names' order on purpose."""
-PARTS = (Part("mouth", MOUTH.channels, 2), Part("upper", UPPER.channels, 1))
+PARTS = (
+    Part("mouth", MOUTH, heads=2, temperature=0.0),
+    Part("upper face", UPPER_FACE, heads=1, temperature=1.0),
+)
 CODEC = CodecConfig(parts=PARTS, codes=16, code_width=4, width=8, blocks=1)
 ENCODER = WhisperConfig(width=16, heads=2, layers=2, mels=20)
 TALKER = TalkerConfig(
@@ -46,13 +50,13 @@ def tiny_codec() -> Codec:
     return codec
 
 
-def tiny_talker() -> Talker:
+def tiny_talker(windows: SpeechWindows = WINDOWS) -> TalkerNet:
     """Its queries are about as spread as the codebook, so that speech changes the codes."""
     torch.manual_seed(3)
-    talker = Talker(TALKER, WINDOWS).eval()
-    windows = torch.from_numpy(WINDOWS.cut(babble(10)).copy())
+    talker = TalkerNet(TALKER, windows).eval()
+    cut = torch.from_numpy(windows.cut(babble(10)).copy())
     with torch.no_grad():
-        speech = talker.adapter(tiny_encoder()(windows, WINDOWS.kept)).flatten(0, 1)[None]
+        speech = talker.adapter(tiny_encoder()(cut, windows.kept)).flatten(0, 1)[None]
         talker.adapter.gather.weight.div_(speech.std())
         talker.adapter.gather.bias.sub_(speech.mean((0, 1))).div_(speech.std())
         speech = (speech - speech.mean((0, 1))) / speech.std()
@@ -63,11 +67,12 @@ def tiny_talker() -> Talker:
     return talker
 
 
-def export_tiny(folder: Path) -> Bundle:
+def export_tiny(folder: Path, windows: SpeechWindows = WINDOWS) -> Bundle:
     """The default style is not the first of the table; the upper face is sampled."""
+    model = Trained(tiny_encoder(), tiny_talker(windows), tiny_codec(), windows)
     return export_bundle(
-        folder, Trained(tiny_encoder(), tiny_talker(), tiny_codec(), WINDOWS), bundled_head(),
-        styles=STYLES, default_style="bert", temperature=(0.0, 1.0), notes={"weights": "random"},
+        folder, model, bundled_head(),
+        styles=STYLES, default_style="bert", notes={"weights": "random"},
     )  # fmt: skip
 
 

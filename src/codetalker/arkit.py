@@ -22,15 +22,6 @@ ARKIT_NAMES = (
 
 _PLACES = {name: place for place, name in enumerate(ARKIT_NAMES)}
 
-MOUTH = tuple(
-    name
-    for name in ARKIT_NAMES
-    if name.startswith(("jaw", "mouth")) or name in ("cheekPuff", "tongueOut")
-)
-"""Jaw, lips, puffed cheeks and tongue: what speech drives."""
-UPPER_FACE = tuple(name for name in ARKIT_NAMES if name not in MOUTH)
-"""Eyes, brows, squinting cheeks and nose: what speech only hints at."""
-
 
 def channels(names: tuple[str, ...]) -> tuple[int, ...]:
     """Places of the names in Apple's order.
@@ -39,3 +30,15 @@ def channels(names: tuple[str, ...]) -> tuple[int, ...]:
         KeyError: one of them is not Apple's.
     """
     return tuple(_PLACES[name] for name in names)
+
+
+MOUTH = tuple(
+    name
+    for name in ARKIT_NAMES
+    if name.startswith(("jaw", "mouth")) or name in ("cheekPuff", "tongueOut")
+)
+"""Jaw, lips, puffed cheeks and tongue: what speech drives."""
+UPPER_FACE = tuple(name for name in ARKIT_NAMES if name not in MOUTH)
+"""Eyes, brows, squinting cheeks and nose: what speech only hints at."""
+MOUTH_CHANNELS, UPPER_FACE_CHANNELS = channels(MOUTH), channels(UPPER_FACE)
+"""Their places."""

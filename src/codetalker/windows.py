@@ -32,7 +32,8 @@ class SpeechWindows:
         look_ahead: frames after the hop that the encoder may look at.
         past: frames before the hop whose features are kept beside the hop's and the look-ahead's.
         unheard: frames at the end of the look-ahead whose own features are not kept.
-        fps: motion frames per second; the hop holds a whole number of them.
+        fps: motion frames per second. The hop holds a whole number of them, and each of them a
+            whole number of feature frames: 1, 2, 5, 10, 25 or 50.
 
     Raises:
         ValueError: it does not, or the numbers exclude each other.
@@ -51,6 +52,8 @@ class SpeechWindows:
             raise ValueError(f"{self} is no window")
         if self.hop_samples * self.fps % SAMPLE_RATE:
             raise ValueError(f"{self}: the hop does not hold a whole number of motion frames")
+        if self.hop % self.frames_per_hop:
+            raise ValueError(f"{self}: a motion frame holds no whole number of feature frames")
 
     @property
     def frames(self) -> int:

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from codetalker.causal.codec import MOUTH
+from codetalker.arkit import MOUTH_CHANNELS
+from codetalker.data.clip import ANTICIPATE_S, SETTLE_S
 from codetalker.data.phones import (
     BILABIAL,
     LABIODENTAL,
@@ -34,8 +35,9 @@ SHUT, TEETH, OPEN, ROUND, WIDE, REST, HEIGHT = range(7)
 COLUMNS = 7
 NOTHING = -1.0
 """A row of this asks for nothing."""
-SETTLED, READY = 0.24, 0.16
-"""Seconds of a pause after speech and before it in which the mouth still moves."""
+SETTLED, READY = 0.8 * SETTLE_S, 0.8 * ANTICIPATE_S
+"""Seconds of a pause after speech and before it in which the mouth still moves: a little less than
+what measuring allows."""
 
 
 def targets_of(clip: PhoneClip | None, frames: int, fps: float) -> NDArray[np.float32]:
@@ -91,7 +93,7 @@ class PhoneLoss(nn.Module):
         lip, teeth = mouth._lower_lip, mouth._upper_teeth
         lips = rig.basis("lips").reshape(len(rig.blendshape_names), -1)
         still = 1e6 * lips.astype(np.float64) @ lips.T / (lips.shape[1] / 3)
-        driven = np.isin(np.arange(len(still)), MOUTH.channels)
+        driven = np.isin(np.arange(len(still)), MOUTH_CHANNELS)
         still[~driven] = still[:, ~driven] = 0
         vectors = {
             "gap": mouth.central_gap,

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE
 
-FFT = 512
-HOP = 128
+_FFT = 512
+_HOP = 128
 ENVELOPE_LIFTER = 24
 """Cepstral coefficients that make the spectral envelope: up to 1.5 ms, below any voice's period."""
 
@@ -107,15 +107,15 @@ def _respeak(samples: NDArray[np.float32], voice: Augmentation) -> NDArray[np.fl
         spectra = _vocode(spectra, voice.pitch)
     magnitude = np.abs(spectra) + 1e-6
     cepstrum = np.fft.irfft(np.log(magnitude), axis=1)
-    cepstrum[:, ENVELOPE_LIFTER : FFT - ENVELOPE_LIFTER + 1] = 0
+    cepstrum[:, ENVELOPE_LIFTER : _FFT - ENVELOPE_LIFTER + 1] = 0
     envelope = np.fft.rfft(cepstrum, axis=1).real
-    bins = np.arange(FFT // 2 + 1)
+    bins = np.arange(_FFT // 2 + 1)
     # before resampling by the pitch factor, what will sound at bin b is still at bin b / pitch
     source = bins * (voice.pitch / voice.formant)
-    below = np.minimum(source.astype(int), FFT // 2 - 1)
+    below = np.minimum(source.astype(int), _FFT // 2 - 1)
     share = np.minimum(source - below, 1.0)
     wanted = envelope[:, below] * (1 - share) + envelope[:, below + 1] * share
-    hertz = bins * voice.pitch * SAMPLE_RATE / FFT
+    hertz = bins * voice.pitch * SAMPLE_RATE / _FFT
     curve = np.interp(
         np.log2(hertz + 60), np.log2([60, 500, 1000, 2000, 4000, 8000]), voice.equaliser
     )
@@ -129,23 +129,23 @@ def _respeak(samples: NDArray[np.float32], voice: Augmentation) -> NDArray[np.fl
     return (shaped * np.sqrt(power)).astype(np.float32)
 
 
-WINDOW = np.hanning(FFT + 1)[:FFT].astype(np.float32)
+WINDOW = np.hanning(_FFT + 1)[:_FFT].astype(np.float32)
 
 
 def _analyse(samples: NDArray[np.float32]) -> NDArray[np.complex64]:
-    padded = np.pad(samples, (FFT // 2, FFT))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP]
+    padded = np.pad(samples, (_FFT // 2, _FFT))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT)[::_HOP]
     return np.fft.rfft(frames * WINDOW, axis=1).astype(np.complex64)
 
 
 def _synthesise(spectra: NDArray[np.complex64], length: int) -> NDArray[np.float32]:
     frames = np.fft.irfft(spectra, axis=1).astype(np.float32) * WINDOW
-    out = np.zeros(len(frames) * HOP + FFT, np.float32)
-    for phase in range(FFT // HOP):  # frames that do not overlap are laid down at once
-        part = frames[phase :: FFT // HOP]
-        out[phase * HOP : phase * HOP + part.size] += part.reshape(-1)
-    out /= float((WINDOW**2).sum() / HOP)
-    return out[FFT // 2 : FFT // 2 + length]
+    out = np.zeros(len(frames) * _HOP + _FFT, np.float32)
+    for phase in range(_FFT // _HOP):  # frames that do not overlap are laid down at once
+        part = frames[phase :: _FFT // _HOP]
+        out[phase * _HOP : phase * _HOP + part.size] += part.reshape(-1)
+    out /= float((WINDOW**2).sum() / _HOP)
+    return out[_FFT // 2 : _FFT // 2 + length]
 
 
 def _vocode(spectra: NDArray[np.complex64], factor: float) -> NDArray[np.complex64]:
@@ -155,7 +155,7 @@ def _vocode(spectra: NDArray[np.complex64], factor: float) -> NDArray[np.complex
     share = (place - below)[:, None]
     magnitude = np.abs(spectra[below]) * (1 - share) + np.abs(spectra[below + 1]) * share
     turn = np.angle(spectra[below + 1] * np.conj(spectra[below]))
-    expected = 2 * np.pi * HOP * np.arange(FFT // 2 + 1) / FFT
+    expected = 2 * np.pi * _HOP * np.arange(_FFT // 2 + 1) / _FFT
     turn = expected + (turn - expected + np.pi) % (2 * np.pi) - np.pi
     phase = np.cumsum(turn, axis=0) + np.angle(spectra[:1])
     return (magnitude * np.exp(1j * phase)).astype(np.complex64)

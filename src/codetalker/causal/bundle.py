@@ -22,7 +22,7 @@ from codetalker.errors import ModelError
 from codetalker.model_folder import CONFIG, read_config, read_file, write_config
 from codetalker.windows import SpeechWindows
 
-FAMILY = "default"
+_FAMILY = "default"
 GRAPHS = ("speech.onnx", "talker.onnx")
 ARRAYS = ("styles.npy", "codebook.npy")
 
@@ -119,5 +119,5 @@ def write_bundle(
             (partial / name).write_bytes(content)
         for name, array in arrays.items():
             np.save(partial / name, array)
-        write_config(partial, FAMILY, config, (*graphs, *arrays))
+        write_config(partial, _FAMILY, config, (*graphs, *arrays))
     return load_bundle(folder)

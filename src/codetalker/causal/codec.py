@@ -16,32 +16,50 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codetalker.arkit import MOUTH, UPPER_FACE, channels
 from codetalker.nn.quantizer import Quantized, VectorQuantizer
 
 
 @dataclass(frozen=True)
 class Part:
-    """Blendshape channels that are coded together, by `heads` codes per frame."""
+    """Blendshapes that are coded together.
+
+    Attributes:
+        name: of the part.
+        blendshapes: Apple's names of them.
+        heads: codes per frame.
+        temperature: at which its codes are sampled; 0 takes the nearest ones: the part follows the
+            speech.
+    """
 
     name: str
-    channels: tuple[int, ...]
+    blendshapes: tuple[str, ...]
     heads: int
+    temperature: float
 
-
-MOUTH = Part("mouth", (*range(14, 41), 46, 51), 8)
-"""Jaw, lips, puffed cheeks and tongue: what speech drives."""
-UPPER = Part("upper", (*range(14), *range(41, 46), *range(47, 51)), 2)
-"""Eyes, brows, squinting cheeks and nose: what speech only hints at."""
-
-TEMPERATURES = (0.0, 1.0)
-"""The mouth's codes are the nearest ones, those of the eyes and brows are sampled."""
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Their places in Apple's order."""
+        return channels(self.blendshapes)
 
 
 @dataclass(frozen=True)
 class CodecConfig:
-    """Sizes of the codec; `taps` and `blocks` set the decoder's reach into the past."""
+    """Sizes of the codec.
 
-    parts: tuple[Part, ...] = (MOUTH, UPPER)
+    Attributes:
+        parts: of the face; those that follow the speech come first.
+        fps: frames per second of the motion.
+        codes: rows of the codebook, and `code_width` their width.
+        width: channels of the convolutions.
+        taps, blocks: of the convolutions; they set the decoder's reach into the past.
+    """
+
+    parts: tuple[Part, ...] = (
+        Part("mouth", MOUTH, heads=8, temperature=0.0),
+        Part("upper face", UPPER_FACE, heads=2, temperature=1.0),
+    )
+    fps: int = 25
     codes: int = 256
     code_width: int = 16
     width: int = 128
@@ -55,8 +73,25 @@ class CodecConfig:
         Raises:
             KeyError, TypeError: a name is missing or unknown.
         """
-        parts = (Part(**{**part, "channels": tuple(part["channels"])}) for part in values["parts"])
+        parts = (Part(**{**p, "blendshapes": tuple(p["blendshapes"])}) for p in values["parts"])
         return cls(**{**values, "parts": tuple(parts)})
+
+    @property
+    def temperatures(self) -> tuple[float, ...]:
+        """Of each of the codes of a frame."""
+        return tuple(part.temperature for part in self.parts for _ in range(part.heads))
+
+    @property
+    def articulation(self) -> tuple[int, ...]:
+        """Channels of the parts that follow the speech."""
+        return tuple(
+            sorted(c for part in self.parts if not part.temperature for c in part.channels)
+        )
+
+    @property
+    def queried(self) -> int:
+        """Codes per frame of those parts; they come first."""
+        return sum(part.heads for part in self.parts if not part.temperature)
 
     @property
     def heads(self) -> int:
@@ -66,7 +101,7 @@ class CodecConfig:
     @property
     def channels(self) -> int:
         """Blendshapes."""
-        return sum(len(part.channels) for part in self.parts)
+        return sum(len(part.blendshapes) for part in self.parts)
 
     @property
     def reach(self) -> int:

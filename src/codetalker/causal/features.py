@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from codetalker.arkit import UPPER_FACE_CHANNELS
 from codetalker.audio import SAMPLE_RATE
 from codetalker.causal.articulation import NOTHING
-from codetalker.causal.codec import UPPER
 from codetalker.causal.loudness import Loudness
 from codetalker.causal.whisper import WhisperEncoder
 from codetalker.data.clip import Clip
@@ -143,7 +143,7 @@ def borrow_upper_face(data: FeatureSet, frames_per_hop: int, random: np.random.G
     Speech hardly determines them; without any, such a style would learn nothing of them and blink
     at random.
     """
-    upper = list(UPPER.channels)
+    upper = list(UPPER_FACE_CHANNELS)
     bounds = data.starts * frames_per_hop
     spans = [slice(a, b) for a, b in pairwise(bounds)]
     known = [data.mask[span][:, upper].any() for span in spans]

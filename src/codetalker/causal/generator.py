@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from codetalker.causal.codec import Codec
-from codetalker.causal.talker import Talker, TalkerState
+from codetalker.causal.talker import TalkerNet, TalkerState
 
 
 class State(NamedTuple):
@@ -28,7 +28,7 @@ class State(NamedTuple):
 class Generator(nn.Module):
     """Talker and codec, a frame at a time."""
 
-    def __init__(self, talker: Talker, codec: Codec) -> None:
+    def __init__(self, talker: TalkerNet, codec: Codec) -> None:
         super().__init__()
         self.talker = talker
         self.codec = codec

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.causal.codec import MOUTH
+from codetalker.arkit import MOUTH_CHANNELS
 from codetalker.rig import Rig
 
 LABIODENTAL = {
@@ -34,7 +34,7 @@ class Gestures:
     def __init__(self, rig: Rig, takes: Sequence[NDArray[np.float32]]) -> None:
         names = rig.blendshape_names
         self._takes = list(takes)
-        self._mouth = [c for c in MOUTH.channels if c < len(names)]
+        self._mouth = [c for c in MOUTH_CHANNELS if c < len(names)]
         self._widening = [names.index(n) for n in WIDENING if n in names]
         self._labiodental = np.zeros(len(names), np.float32)
         for name, weight in LABIODENTAL.items():

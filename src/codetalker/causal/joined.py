@@ -14,20 +14,17 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arkit import MOUTH_CHANNELS, UPPER_FACE_CHANNELS
 from codetalker.audio import SAMPLE_RATE
-from codetalker.causal.articulation import targets_of
+from codetalker.causal.articulation import SETTLED, targets_of
 from codetalker.causal.augment import Augmentation, stretch
-from codetalker.causal.codec import MOUTH, UPPER
 from codetalker.causal.features import Stream, at_rate
-from codetalker.data.clip import SILENCE_WORDS, Clip
+from codetalker.data.clip import ANTICIPATE_S, SILENCE_WORDS, Clip
 from codetalker.data.noise import SOUNDS, babble
 from codetalker.data.phones import PhoneClip
 
 STREAM_SECONDS = 90.0
-SETTLE = 6
-"""Motion frames in which a mouth comes to rest after speech (240 ms)."""
-LEADIN = 5
-"""Motion frames in which a resting mouth gets ready for a clip (200 ms)."""
+"""Long enough for pauses of every length and for a level that lasts."""
 MARGIN = (0.08, 0.24)
 """Seconds kept before the first word and after the last."""
 
@@ -98,7 +95,7 @@ def _clip_piece(clip: Clip, random: np.random.Generator, fps: int, *, augment: b
         weights, samples = weights[first:last], samples[first * hop : last * hop]
     weights = stretch(weights, voice.speed)
     mask = np.ones(weights.shape, np.bool_)
-    upper = list(UPPER.channels)
+    upper = list(UPPER_FACE_CHANNELS)
     if not weights[:, upper].any():  # what a capture never moves is not known
         mask[:, upper] = False
     samples = _fitted(voice.apply(samples, random), len(weights) * hop)
@@ -135,10 +132,10 @@ def _joined(
             parts.append(_pause(random, fps, piece, voices))
         parts.append(piece)
         if sum(len(part.weights) for part in parts) > STREAM_SECONDS * fps:
-            yield _join(parts, random)
+            yield _join(parts, random, fps)
             parts = []
     if parts:
-        yield _join(parts, random)
+        yield _join(parts, random, fps)
 
 
 def _pause(
@@ -149,7 +146,7 @@ def _pause(
     frames = int(random.uniform(low, high) * fps)
     samples = _other_sound(random, frames * SAMPLE_RATE // fps, voices)
     known = np.zeros((frames, like.weights.shape[1]), np.bool_)
-    known[:, list(MOUTH.channels)] = True
+    known[:, list(MOUTH_CHANNELS)] = True
     return Piece(samples, np.zeros(known.shape, np.float32), known, targets_of(None, frames, fps))
 
 
@@ -170,22 +167,24 @@ def _other_sound(
     return (sound * fade * 10 ** (random.uniform(*SOUND_LEVELS[kind]) / 20)).astype(np.float32)
 
 
-def _join(parts: list[Piece], random: np.random.Generator) -> Piece:
+def _join(parts: list[Piece], random: np.random.Generator, fps: int) -> Piece:
     """Concatenate; a mouth comes to rest after speech and gets ready before it."""
-    mouth = list(MOUTH.channels)
+    mouth = list(MOUTH_CHANNELS)
     for before, after in pairwise(parts):
         if before.mask.any() and not after.weights.any():
-            _ease(after, before.weights[-1, mouth], mouth, forward=True)
+            _ease(after, before.weights[-1, mouth], mouth, round(SETTLED * fps))
         elif not before.weights.any() and after.mask.any():
-            _ease(before, after.weights[0, mouth], mouth, forward=False)
+            _ease(before, after.weights[0, mouth], mouth, -round(ANTICIPATE_S * fps))
     parts = _levelled(parts, random)
     fields = [[getattr(part, name) for part in parts] for name in Piece.__dataclass_fields__]
     return Piece(*(np.concatenate(field) for field in fields))
 
 
-def _ease(pause: Piece, pose: NDArray, mouth: list[int], *, forward: bool) -> None:
-    """Let the pause begin (forward) or end in a pose that is not rest."""
-    length = min(SETTLE if forward else LEADIN, len(pause.weights) // 2)
+def _ease(pause: Piece, pose: NDArray, mouth: list[int], frames: int) -> None:
+    """Let the pause begin in a pose that is not rest, or end in one where `frames` is negative;
+    rest is so many frames away."""
+    forward = frames > 0
+    length = min(abs(frames), len(pause.weights) // 2)
     decay = (1 - np.arange(1, length + 1) / (length + 1)).astype(np.float32)[:, None] ** 2
     rows = slice(0, length) if forward else slice(len(pause.weights) - length, None)
     curve = pose * (decay if forward else decay[::-1])

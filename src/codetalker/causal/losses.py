@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codetalker.evaluation.lipgap import CLOSED_MM, OPEN_MM, OPENING_S
 from codetalker.rig import Rig
 
 
@@ -66,13 +67,12 @@ class ArticulationLoss(nn.Module):
     A mean over plausible motions closes no lips and moves less than any of them.
     """
 
-    CLOSED, OPEN, TARGET = 0.4, 1.6, 0.2
-    """Lip gap over rest in mm: a closure lies below the first between openings above the second."""
-    NEAR = 6
-    """Frames to either side in which the lips open (240 ms at 25 fps)."""
+    TARGET = 0.2
+    """Lip gap over rest in mm that a closure is brought to: well below what counts as closed."""
 
-    def __init__(self, rig: Rig, axes: int = 8) -> None:
+    def __init__(self, rig: Rig, fps: float, axes: int = 8) -> None:
         super().__init__()
+        self.near = round(OPENING_S * fps)
         gap = 1e3 * rig.lip_gap_basis.mean(1)
         lips = 1e3 * rig.basis("lips").astype(np.float64)
         flat = lips.reshape(len(lips), -1) / np.sqrt(lips.shape[1])
@@ -85,11 +85,14 @@ class ArticulationLoss(nn.Module):
         self.axes: Tensor
 
     def closure(self, predicted: Tensor, true: Tensor) -> Tensor:
-        """mm^2: how far (B, T, K) lips stay open where the true ones close between openings."""
+        """mm^2: how far (B, T, K) lips stay open where the true ones close between openings.
+
+        What is a closure is what the metric `closure_rate` says.
+        """
         gap = true @ self.gap
-        ahead = F.max_pool1d(F.pad(gap, (0, self.NEAR)), self.NEAR + 1, 1)
-        behind = F.max_pool1d(F.pad(gap, (self.NEAR, 0)), self.NEAR + 1, 1)
-        closed = (gap < self.CLOSED) & (ahead > self.OPEN) & (behind > self.OPEN)
+        ahead = F.max_pool1d(F.pad(gap, (0, self.near)), self.near + 1, 1)
+        behind = F.max_pool1d(F.pad(gap, (self.near, 0)), self.near + 1, 1)
+        closed = (gap < CLOSED_MM) & (ahead > OPEN_MM) & (behind > OPEN_MM)
         open_by = (predicted @ self.gap - self.TARGET).clamp(min=0)
         return (open_by.square() * closed).sum() / closed.sum().clamp(min=1)
 

@@ -19,7 +19,7 @@ from codetalker.audio import StreamResampler, as_mono, checked_rate
 from codetalker.errors import AudioError, ModelError
 from codetalker.motion import Motion
 
-FORMAT_VERSION = 2
+_FORMAT_VERSION = 1
 _MAX_BYTES = 64 << 20
 """Of a saved state, which has 0.3 MB: more is no state."""
 
@@ -64,7 +64,7 @@ class StreamState:
         stream = BytesIO()
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "resampler"}
         of_resampler = {f"resampler.{k}": v for k, v in self.resampler.values().items()}
-        np.savez(stream, format_version=FORMAT_VERSION, **own, **of_resampler)
+        np.savez(stream, format_version=_FORMAT_VERSION, **own, **of_resampler)
         return stream.getvalue()
 
     @classmethod
@@ -76,10 +76,10 @@ class StreamState:
         """
         try:
             values = _read(data)
-            if (version := values.pop("format_version")) != FORMAT_VERSION:
+            if (version := values.pop("format_version")) != _FORMAT_VERSION:
                 raise ModelError(
                     f"this state of a stream has format version {version}, this release reads "
-                    f"{FORMAT_VERSION}; go on with the release that saved it"
+                    f"{_FORMAT_VERSION}; go on with the release that saved it"
                 )
             mark = "resampler."
             inner = {k.removeprefix(mark): values.pop(k) for k in [*values] if k.startswith(mark)}

@@ -3,8 +3,8 @@
 In the flow speech -> **features -> codes** -> motion. Paper section 3.2: a causal transformer with
 biased attention and periodic positions regresses one feature per code; the nearest codebook rows
 are the codes, and the frozen decoder turns them into motion. Frame i attends to speech frame i
-alone, and attention to a single key is a linear map: `Layer.speech`. Attention reaches `window`
-frames back, so that memory is constant for any length.
+alone, and attention to a single key is a linear map: `TalkerLayer.speech`. Attention reaches
+`window` frames back, so that memory is constant for any length.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from codetalker.causal.codec import UPPER
+from codetalker.arkit import UPPER_FACE_CHANNELS
 from codetalker.nn.attention import distance_bias, periodic_encoding
 from codetalker.windows import SpeechWindows
 
@@ -52,7 +52,7 @@ class TalkerConfig:
     period: int = 25
     window: int = 50
     dropout: float = 0.1
-    remembered: tuple[int, ...] = UPPER.channels
+    remembered: tuple[int, ...] = UPPER_FACE_CHANNELS
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> TalkerConfig:
@@ -100,7 +100,7 @@ class SpeechAdapter(nn.Module):
         return frames.unflatten(0, features.shape[:-2])
 
 
-class Layer(nn.Module):
+class TalkerLayer(nn.Module):
     """Pre-norm decoder layer: causal self-attention, the frame's own speech, feed-forward."""
 
     def __init__(self, config: TalkerConfig) -> None:
@@ -130,7 +130,7 @@ class Layer(nn.Module):
         return x + self.dropout(self.contract(hidden))
 
 
-class Talker(nn.Module):
+class TalkerNet(nn.Module):
     """Speech, style and past motion -> features (B, T, H, D) to look up in the codebook."""
 
     def __init__(self, config: TalkerConfig, windows: SpeechWindows) -> None:
@@ -139,7 +139,7 @@ class Talker(nn.Module):
         self.adapter = SpeechAdapter(config, windows)
         self.style = nn.Embedding(config.styles, config.width)
         self.past = nn.Linear(config.channels, config.width)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(TalkerLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.query = nn.Linear(config.width, config.heads * config.code_width)
         positions = periodic_encoding(config.period, config.width, config.period)
@@ -170,7 +170,7 @@ class Talker(nn.Module):
         reachable = (distance >= 0) & (distance < self.config.window)
         bias = self.bias[:, distance.clamp(0, self.config.window - 1)]
         bias = bias.masked_fill(~reachable, -torch.inf)
-        for layer in cast(Iterable[Layer], self.layers):
+        for layer in cast(Iterable[TalkerLayer], self.layers):
             q, k, v = layer.project(x)
             x = layer(x, F.scaled_dot_product_attention(q, k, v, bias, scale=1.0), speech)
         return self._features(x)
@@ -181,7 +181,7 @@ class Talker(nn.Module):
         distance = torch.arange(self.config.window - 1, -1, -1, device=x.device)
         bias = self.bias.flip(1).masked_fill(distance > state.position, -torch.inf)[:, None]
         caches = []
-        for layer, cache in zip(cast(Iterable[Layer], self.layers), state.cache, strict=True):
+        for layer, cache in zip(cast(Iterable[TalkerLayer], self.layers), state.cache, strict=True):
             q, k, v = layer.project(x)
             keys, values = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
             weights = (q @ keys.transpose(2, 3) + bias).softmax(-1)

@@ -23,7 +23,7 @@ from codetalker.causal.bundle import Bundle, write_bundle
 from codetalker.causal.codec import Codec
 from codetalker.causal.generator import Generator
 from codetalker.causal.loudness import Loudness
-from codetalker.causal.talker import SpeechAdapter, Talker
+from codetalker.causal.talker import SpeechAdapter, TalkerNet
 from codetalker.causal.whisper import WhisperEncoder
 from codetalker.rig import Rig
 from codetalker.windows import SpeechWindows
@@ -50,7 +50,7 @@ class Trained:
     """The modules that make a model, and the windows through which it hears, at which gain."""
 
     encoder: WhisperEncoder
-    talker: Talker
+    talker: TalkerNet
     codec: Codec
     windows: SpeechWindows
     loudness: Loudness | None = None
@@ -63,7 +63,6 @@ def export_bundle(
     *,
     styles: dict[str, int],
     default_style: str,
-    temperature: tuple[float, ...],
     notes: dict[str, str],
     blinks: Blinks | None = None,
 ) -> Bundle:
@@ -74,7 +73,6 @@ def export_bundle(
         rig: the head that the weights move.
         styles: name -> row of the talker's style table.
         default_style: one of them.
-        temperature: per part of the codec, 0 queries the nearest code, 1 samples.
         notes: what the model card should know: data, figures.
         blinks: what the run time adds to the motion.
     """
@@ -99,7 +97,6 @@ def export_bundle(
             ["motion_out", "codes", "cache_out", "context_out"],
         ),
     }
-    parts = codec.config.parts
     config = {
         "rig": rig.name,
         "blendshapes": list(rig.blendshape_names),
@@ -109,10 +106,8 @@ def export_bundle(
         "styles": list(styles),
         "default_style": default_style,
         "state": {name: list(value.shape) for name, value in state._asdict().items()},
-        "temperature": [
-            t for part, t in zip(parts, temperature, strict=True) for _ in range(part.heads)
-        ],
-        "articulation": sorted(parts[0].channels),
+        "temperature": list(codec.config.temperatures),
+        "articulation": list(codec.config.articulation),
         "notes": notes,
     }
     arrays = {

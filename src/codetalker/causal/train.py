@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from codetalker.causal.blinks import Blinks
-from codetalker.causal.codec import TEMPERATURES, Codec
+from codetalker.causal.codec import Codec
 from codetalker.causal.features import FeatureSet, Stream, extract, feature_set
 from codetalker.causal.hearing import Hearing
 from codetalker.causal.joined import joined_streams, phone_streams
@@ -34,7 +34,7 @@ from codetalker.causal.train_talker import (
 from codetalker.causal.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.data.clip import Clip
 from codetalker.data.phones import PhoneClip
-from codetalker.errors import DataError, MissingExtraError
+from codetalker.errors import DataError, MissingExtraError, ModelError
 from codetalker.progress import ProgressBar
 from codetalker.rig import bundled_head
 from codetalker.training import processes
@@ -72,7 +72,7 @@ def speaking_styles(clips: list[Clip]) -> tuple[str, ...]:
     return tuple(name for name, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def train_bundled(
+def train_causal(
     clips: list[Clip],
     codec: Codec,
     whisper: Path,
@@ -102,6 +102,11 @@ def train_bundled(
         DataError: the corpus cannot be trained on, or the folder holds features of another one.
         ModelError: the folder holds a run with other options, data or codec.
     """
+    if hearing.windows.fps != codec.config.fps:
+        raise ModelError(
+            f"the codec is of {codec.config.fps} frames per second, the windows of "
+            f"{hearing.windows.fps}; train a codec for these first"
+        )
     encoder = load_whisper(whisper, WhisperConfig(layers=hearing.layers)).to(device)
     styles = (NEUTRAL, *speaking_styles(clips))
     listener = Listener(encoder, hearing, styles, folder / "features", plan.seed)
@@ -127,7 +132,7 @@ def train_bundled(
     export_bundle(
         folder / "bundle", Trained(encoder, talker, codec, windows, hearing.loudness), rig,
         styles={name: row for row, name in enumerate(styles)}, default_style=NEUTRAL,
-        temperature=TEMPERATURES, notes=notes, blinks=Blinks(),
+        notes=notes, blinks=Blinks(),
     )  # fmt: skip
 
 

@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from codetalker.arkit import UPPER_FACE_CHANNELS
 from codetalker.causal.augment import stretch
-from codetalker.causal.codec import UPPER, Codec, CodecConfig
+from codetalker.causal.codec import Codec, CodecConfig
 from codetalker.causal.features import at_rate
 from codetalker.causal.gestures import Gestures
 from codetalker.causal.losses import GeometryLoss, GeometryWeights
@@ -28,8 +29,6 @@ from codetalker.training import processes
 from codetalker.training.loop import Losses, Plan, fit
 from codetalker.training.run_record import run_record, tensors_digest, values_digest
 from codetalker.training.trained import part_of, read_trained, undescribed
-
-FPS = 25
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class CodecRecipe:
     settled: float = 0.8
 
 
-PLAN = Plan(steps=6000, learning_rate=1.5e-3, weight_decay=1e-4, evaluate_every=500)
+CODEC_PLAN = Plan(steps=6000, learning_rate=1.5e-3, weight_decay=1e-4, evaluate_every=500)
 
 
 class CodecTraining(nn.Module):
@@ -84,7 +83,7 @@ class CodecTraining(nn.Module):
         self.usage: Tensor
         self.register_buffer("_used", torch.zeros(codec.config.codes), persistent=False)
         self._used: Tensor
-        self._speakers = _by_speaker([c for c in clips if c.split == "train"])
+        self._speakers = _by_speaker([c for c in clips if c.split == "train"], codec.config.fps)
         self._takes = list(takes)
         self._gestures = Gestures(rig, self._takes)
         self._start = int(recipe.continuous * plan.steps)
@@ -154,7 +153,7 @@ class CodecTraining(nn.Module):
             rows.append(row)
         motion = torch.from_numpy(np.stack(rows))
         mask = torch.ones_like(motion)
-        upper = list(UPPER.channels)
+        upper = list(UPPER_FACE_CHANNELS)
         mask[..., upper] = (motion[..., upper].amax((1, 2), keepdim=True) > 0).float()
         return motion.to(self.usage.device), mask.to(self.usage.device)
 
@@ -199,7 +198,7 @@ def train_codec(
     torch.manual_seed(plan.seed)
     training = CodecTraining(Codec(config), rig, clips, recipe, plan, takes).to(device)
     watched = [clip for clip in clips if clip.split == "val"]
-    validation = [torch.from_numpy(at_rate(clip, FPS)).to(device) for clip in watched]
+    validation = [torch.from_numpy(at_rate(clip, config.fps)).to(device) for clip in watched]
     lips = torch.from_numpy(1e3 * rig.basis("lips").reshape(config.channels, -1)).to(device)
 
     @torch.no_grad()
@@ -249,10 +248,10 @@ def load_codec(path: Path) -> Codec:
     return codec.eval().requires_grad_(False)
 
 
-def _by_speaker(clips: list[Clip]) -> list[list[NDArray[np.float32]]]:
-    """Motions of each speaker at 25 fps, the speaker with the most clips first."""
+def _by_speaker(clips: list[Clip], fps: int) -> list[list[NDArray[np.float32]]]:
+    """Motions of each speaker at `fps`, the speaker with the most clips first."""
     names = sorted({c.speaker for c in clips})
-    groups = [[at_rate(c, FPS) for c in clips if c.speaker == name] for name in names]
+    groups = [[at_rate(c, fps) for c in clips if c.speaker == name] for name in names]
     return sorted(groups, key=len, reverse=True)
 
 

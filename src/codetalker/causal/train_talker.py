@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from codetalker.causal.articulation import NOTHING, PhoneLoss
-from codetalker.causal.codec import MOUTH, TEMPERATURES, Codec
+from codetalker.causal.codec import Codec
 from codetalker.causal.features import FeatureSet
 from codetalker.causal.generator import Generator, free_run
 from codetalker.causal.losses import ArticulationLoss, GeometryLoss, GeometryWeights
-from codetalker.causal.talker import Talker, TalkerConfig
+from codetalker.causal.talker import TalkerConfig, TalkerNet
 from codetalker.errors import DataError
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.rig import Rig
@@ -80,7 +80,9 @@ class TalkerRecipe:
     commitment: float = 0.1
 
 
-PLAN = Plan(steps=3000, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=200)
+TALKER_PLAN = Plan(
+    steps=3000, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=200
+)
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class TalkerTraining(nn.Module):
 
     def __init__(
         self,
-        talker: Talker,
+        talker: TalkerNet,
         codec: Codec,
         rig: Rig,
         sample: Sampler,
@@ -199,11 +201,11 @@ class TalkerTraining(nn.Module):
         self.talker = talker
         self._frozen = (codec,)  # in a tuple: not part of the checkpoint
         self.geometry = GeometryLoss(rig, GeometryWeights())
-        self.articulation = ArticulationLoss(rig)
+        self.articulation = ArticulationLoss(rig, codec.config.fps)
         self.phones = PhoneLoss(rig)
         self.sample, self.recipe = sample, recipe
         speech_driven = torch.zeros(len(rig.blendshape_names))
-        speech_driven[list(MOUTH.channels)] = 1.0
+        speech_driven[list(codec.config.articulation)] = 1.0
         self.register_buffer("mouth", speech_driven, persistent=False)
         self.mouth: Tensor
 
@@ -227,9 +229,9 @@ class TalkerTraining(nn.Module):
             targets = batch.targets[count:, lead:].clone()
             targets[:, :lead] = NOTHING  # what the decoder heard before is not known
             values |= self.phones(motion[count:], targets)
-            mouth_heads = codec.config.parts[0].heads
-            nearest = codec.quantizer.embedding(quantized.indices[count:, :, :mouth_heads])
-            values["commitment"] = F.mse_loss(features[count:, :, :mouth_heads], nearest)
+            queried = codec.config.queried
+            nearest = codec.quantizer.embedding(quantized.indices[count:, :, :queried])
+            values["commitment"] = F.mse_loss(features[count:, :, :queried], nearest)
         weights = {"motion": 1.0, **asdict(recipe)}
         loss = sum((weights[name] * value for name, value in values.items()), motion.new_zeros(()))
         return {"loss": loss, **values}
@@ -239,7 +241,7 @@ class TalkerTraining(nn.Module):
     ) -> dict[str, Tensor]:
         """Losses of the sequences whose motion is known."""
         codec, lead = self._frozen[0], self.sample.lead
-        mouth_heads = codec.config.parts[0].heads
+        queried = codec.config.queried
         mask, true = batch.mask[:, lead:], batch.motion[:, lead:]
         entropy = F.cross_entropy(
             -codec.quantizer.squared_distances(features).flatten(0, 2),
@@ -249,8 +251,8 @@ class TalkerTraining(nn.Module):
         seen = mask[..., self.mouth == 0].amax(-1)
         return {
             "motion": self.geometry(motion, true, mask * self.mouth),
-            "regression": F.mse_loss(features[:, :, :mouth_heads], target[:, :, :mouth_heads]),
-            "query": (entropy[..., mouth_heads:].sum(-1) * seen).sum() / seen.sum().clamp(min=1),
+            "regression": F.mse_loss(features[:, :, :queried], target[:, :, :queried]),
+            "query": (entropy[..., queried:].sum(-1) * seen).sum() / seen.sum().clamp(min=1),
             "closure": self.articulation.closure(motion, true),
             "spread": self.articulation.spread(motion, true),
         }
@@ -305,7 +307,7 @@ class TalkerData:
 
 
 def free_running_figures(
-    talker: Talker, codec: Codec, rig: Rig, validation: Validation, fps: float
+    talker: TalkerNet, codec: Codec, rig: Rig, validation: Validation, fps: float
 ) -> dict[str, float]:
     """The metrics of free-running generation, the upper face sampled."""
     talker.eval()
@@ -313,8 +315,7 @@ def free_running_figures(
     with torch.inference_mode():
         speech = talker.adapter(validation.features.to(device)).flatten(1, 2)
         style = talker.style(validation.style.to(device))
-    heads = torch.tensor([part.heads for part in codec.config.parts])
-    temperature = torch.tensor(TEMPERATURES).repeat_interleave(heads).to(device)
+    temperature = torch.tensor(codec.config.temperatures, device=device)
     motion, _ = free_run(Generator(talker, codec), speech, style, temperature)
     metrics = RigMetrics(rig)
     frames = validation.motion.shape[1]
@@ -346,7 +347,7 @@ def train_talker(
     """Train on features and the motion that belongs to them; resume what is there."""
     plan = plan.among(processes.count())
     torch.manual_seed(plan.seed)
-    talker, codec = Talker(config, data.windows), codec.to(device)
+    talker, codec = TalkerNet(config, data.windows), codec.to(device)
     sampler = Sampler(data.sets, codec, data.windows, recipe, plan.seed, data.phones)
     training = TalkerTraining(talker, codec, rig, sampler, recipe).to(device)
 
@@ -360,7 +361,7 @@ def train_talker(
     fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2", config=record)
 
 
-def load_talker(path: Path) -> tuple[Talker, SpeechWindows]:
+def load_talker(path: Path) -> tuple[TalkerNet, SpeechWindows]:
     """A trained talker and the windows that it hears through, as its run has recorded them.
 
     Args:
@@ -372,7 +373,7 @@ def load_talker(path: Path) -> tuple[Talker, SpeechWindows]:
     record, state = read_trained(path, "talker")
     try:
         windows = SpeechWindows(**record["data"]["windows"])
-        talker = Talker(TalkerConfig.of(record["model"]), windows)
+        talker = TalkerNet(TalkerConfig.of(record["model"]), windows)
         talker.load_state_dict(part_of(state, "talker"))
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise undescribed(path, "talker") from None

@@ -24,7 +24,8 @@ from codetalker.errors import ModelError
 from codetalker.nn.attention import sinusoidal_encoding
 from codetalker.windows import MEL_HOP, MEL_REACH
 
-FFT = 2 * MEL_REACH
+SPAN = 2 * MEL_REACH
+"""Samples of a log-mel frame."""
 LOG_MEL_REFERENCE = 1.5
 """log10 of the mel power that stands for the recording's maximum, as speech usually has it."""
 
@@ -48,9 +49,11 @@ class LogMel(nn.Module):
 
     def __init__(self, mels: int) -> None:
         super().__init__()
-        time = torch.arange(FFT, dtype=torch.float64)
-        angle = 2 * math.pi / FFT * torch.arange(FFT // 2 + 1, dtype=torch.float64)[:, None] * time
-        window = torch.hann_window(FFT, dtype=torch.float64)
+        time = torch.arange(SPAN, dtype=torch.float64)
+        angle = (
+            2 * math.pi / SPAN * torch.arange(SPAN // 2 + 1, dtype=torch.float64)[:, None] * time
+        )
+        window = torch.hann_window(SPAN, dtype=torch.float64)
         basis = torch.cat([angle.cos(), -angle.sin()]) * window
         self.register_buffer("basis", basis.float()[:, None], persistent=False)
         self.register_buffer("filters", mel_filters(mels), persistent=False)
@@ -58,10 +61,10 @@ class LogMel(nn.Module):
         self.filters: Tensor
 
     def forward(self, samples: Tensor) -> Tensor:
-        samples = F.pad(samples, (0, FFT - MEL_HOP - MEL_REACH))
+        samples = F.pad(samples, (0, SPAN - MEL_HOP - MEL_REACH))
         spectrum = F.conv1d(samples[:, None], self.basis, stride=MEL_HOP)
         power = spectrum.square()
-        bins = FFT // 2 + 1
+        bins = SPAN // 2 + 1
         mel = self.filters @ (power[:, :bins] + power[:, bins:])
         log = mel.clamp(min=10.0 ** (LOG_MEL_REFERENCE - 8)).log10()
         return (log + 4) / 4
@@ -87,7 +90,7 @@ class Attention(nn.Module):
         return self.out(attention.transpose(1, 2).reshape(batch, queries, width))
 
 
-class Layer(nn.Module):
+class WhisperLayer(nn.Module):
     """Pre-norm transformer layer; yields its last `queries` positions."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -115,7 +118,9 @@ class WhisperEncoder(nn.Module):
         self.conv1 = nn.Conv1d(config.mels, config.width, 3, padding=1)
         self.conv2 = nn.Conv1d(config.width, config.width, 3, stride=2, padding=1)
         self.positions = nn.Parameter(sinusoidal_encoding(1500, config.width))
-        self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            WhisperLayer(config.width, config.heads) for _ in range(config.layers)
+        )
 
     def forward(self, samples: Tensor, kept: int, unheard: int = 0) -> Tensor:
         x = F.gelu(self.conv1(self.log_mel(samples)))
@@ -137,7 +142,7 @@ def mel_filters(mels: int) -> Tensor:
     mel = np.linspace(0.0, top, mels + 2)
     above = knee * np.exp(step * (mel - knee / linear))
     hertz = np.where(mel < knee / linear, linear * mel, above)
-    bins = np.fft.rfftfreq(FFT, 1 / SAMPLE_RATE)
+    bins = np.fft.rfftfreq(SPAN, 1 / SAMPLE_RATE)
     rising = (bins - hertz[:-2, None]) / np.diff(hertz)[:-1, None]
     falling = (hertz[2:, None] - bins) / np.diff(hertz)[1:, None]
     area = 2 / (hertz[2:] - hertz[:-2])[:, None]

@@ -36,7 +36,7 @@ def train(arguments: Sequence[str]) -> None:
     else:
         from codetalker.commands import train_causal
 
-        codec, talker = train_causal.stages()
+        codec, talker = train_causal.causal_stages()
     stage = tyro.cli(
         codec | talker, args=arguments, prog="codetalker train", description=DESCRIPTION
     )

@@ -8,15 +8,13 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from codetalker.causal import train_codec as stage1
-from codetalker.causal import train_talker as stage2
 from codetalker.causal.bundle import load_bundle
 from codetalker.causal.codec import CodecConfig
 from codetalker.causal.hearing import HEARINGS
 from codetalker.causal.talker import TalkerConfig
-from codetalker.causal.train import find_whisper, speaking_styles, train_bundled
-from codetalker.causal.train_codec import CodecRecipe, load_codec, train_codec
-from codetalker.causal.train_talker import TalkerRecipe
+from codetalker.causal.train import find_whisper, speaking_styles, train_causal
+from codetalker.causal.train_codec import CODEC_PLAN, CodecRecipe, load_codec, train_codec
+from codetalker.causal.train_talker import TALKER_PLAN, TalkerRecipe
 from codetalker.data.corpus import read_corpus, read_takes
 from codetalker.data.phones import read_phones
 from codetalker.errors import OptionError
@@ -44,16 +42,16 @@ class CodecStage:
     out: Folder
     takes: Path | None = None
     recipe: CodecRecipe = field(default_factory=CodecRecipe)
-    plan: Plan = stage1.PLAN
+    plan: Plan = CODEC_PLAN
     device: str | None = None
 
     def run(self) -> None:
         """Train; the folder is what stage 2 takes as --codec."""
-        clips = read_corpus(self.corpus)
-        takes = () if self.takes is None else read_takes(self.takes, stage1.FPS)
+        clips, config = read_corpus(self.corpus), CodecConfig()
+        takes = () if self.takes is None else read_takes(self.takes, config.fps)
         with processes.joined(self.device) as device:
             train_codec(
-                clips, bundled_head(), self.out, config=CodecConfig(),
+                clips, bundled_head(), self.out, config=config,
                 recipe=self.recipe, plan=self.plan, device=device, takes=takes,
             )  # fmt: skip
             if processes.rank() == 0:
@@ -85,7 +83,7 @@ class TalkerStage:
     phones: tuple[Path, ...] = ()
     passes: int = 2
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
-    plan: Plan = stage2.PLAN
+    plan: Plan = TALKER_PLAN
     device: str | None = None
 
     def run(self) -> None:
@@ -98,11 +96,12 @@ class TalkerStage:
             styles=1 + len(speaking_styles(clips)),
             heads=codec.config.heads,
             code_width=codec.config.code_width,
+            period=codec.config.fps,
         )
         timed = [clip for folder in self.phones for clip in read_phones(folder)]
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         with processes.joined(self.device) as device:
-            train_bundled(
+            train_causal(
                 clips, codec, find_whisper(self.whisper), self.out,
                 hearing=HEARINGS[self.hearing], passes=self.passes, config=config,
                 recipe=self.recipe, plan=self.plan, device=device, notes=notes, phones=timed,
@@ -112,7 +111,7 @@ class TalkerStage:
                 print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")
 
 
-def stages() -> tuple[Any, Any]:
+def causal_stages() -> tuple[Any, Any]:
     """Both stages for tyro."""
     return (
         Annotated[CodecStage, tyro.conf.subcommand("codec")],

@@ -19,6 +19,12 @@ SILENCE_WORDS = frozenset({"sil", "sp", ""})
 """What alignments call a stretch without speech."""
 
 
+SETTLE_S = 0.3
+"""A mouth may take this long to come to rest after speech ..."""
+ANTICIPATE_S = 0.2
+"""... and may open this long before it."""
+
+
 @dataclass(frozen=True)
 class Clip:
     """One recording: its sound stays on disk until `waveform` is called.
@@ -66,7 +72,9 @@ class Clip:
             digest.update(repr(self.words).encode() + read_sound(self.audio))
         return digest.hexdigest()
 
-    def silence(self, settle: float = 0.3, anticipate: float = 0.2) -> NDArray[np.bool_] | None:
+    def silence(
+        self, settle: float = SETTLE_S, anticipate: float = ANTICIPATE_S
+    ) -> NDArray[np.bool_] | None:
         """(T,) true in frames where the alignment knows that the speaker is silent.
 
         A mouth needs time to come to rest and opens before the first sound; so frames within

@@ -14,13 +14,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.data.clip import ANTICIPATE_S, SETTLE_S
 from codetalker.data.phones import BILABIAL, LABIODENTAL, VOWEL_HEIGHT, PhoneClip, symbols
 from codetalker.errors import DataError
 from codetalker.evaluation.blinks import LOWERED, blinks, lids
 from codetalker.evaluation.lipgap import PREDICTED_MM, PREDICTED_S
 from codetalker.evaluation.metrics import lip_motion_mm
 from codetalker.evaluation.mouth import Mouth
-from codetalker.evaluation.silence import ANTICIPATE_S, SETTLE_S
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.data import noise
+from codetalker.data.clip import ANTICIPATE_S, SETTLE_S
 from codetalker.evaluation.face_errors import ratio
 from codetalker.evaluation.lipgap import correlation
 from codetalker.evaluation.metrics import Result, lip_motion_mm
 from codetalker.evaluation.mouth import Mouth
 from codetalker.evaluation.sheet import Line
-from codetalker.evaluation.silence import ANTICIPATE_S, SETTLE_S
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 

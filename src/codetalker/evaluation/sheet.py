@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from codetalker.evaluation.metrics import Result
-from codetalker.evaluation.report import FORMAT_VERSION, write_json
+from codetalker.evaluation.report import JSON_VERSION, write_json
 
 INTERVALS = "intervals"
 """Within a row: figure -> [low, high]."""
@@ -80,7 +80,7 @@ class Sheet:
     def as_json(self) -> dict[str, object]:
         """The stable form: keys are only ever added."""
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": JSON_VERSION,
             "model": self.subject,
             "against": self.against,
             "rows": list(self.rows),

@@ -14,17 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE, Waveform
-from codetalker.data.clip import SILENCE_WORDS, Clip
+from codetalker.data.clip import ANTICIPATE_S, SETTLE_S, SILENCE_WORDS, Clip
 from codetalker.evaluation.metrics import silence_motion_mm
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 
 SILENCE_S = 2.0
 """How long the silence lasts."""
-SETTLE_S = 0.3
-"""The mouth may take this long to come to rest ..."""
-ANTICIPATE_S = 0.2
-"""... and may open this long before the next sound."""
 
 
 class Speaker(Protocol):
