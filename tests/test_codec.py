@@ -221,5 +221,6 @@ def test_motion_that_is_too_small_costs() -> None:
 
 
 def test_the_number_of_heads_and_channels_follows_from_the_parts() -> None:
-    config = CodecConfig(parts=(Part("a", (0, 1), 3), Part("b", (2,), 2)))
+    parts = (Part("a", ("jawOpen", "jawLeft"), 3, 0.0), Part("b", ("browInnerUp",), 2, 1.0))
+    config = CodecConfig(parts=parts)
     assert (config.heads, config.channels) == (5, 3)

@@ -49,22 +49,22 @@ class CodecConfig:
 
     Attributes:
         parts: of the face; those that follow the speech come first.
-        fps: frames per second of the motion.
         codes: rows of the codebook, and `code_width` their width.
         width: channels of the convolutions.
         taps, blocks: of the convolutions; they set the decoder's reach into the past.
+        fps: frames per second of the motion.
     """
 
     parts: tuple[Part, ...] = (
         Part("mouth", MOUTH, heads=8, temperature=0.0),
         Part("upper face", UPPER_FACE, heads=2, temperature=1.0),
     )
-    fps: int = 25
     codes: int = 256
     code_width: int = 16
     width: int = 128
     blocks: int = 2
     taps: int = 3
+    fps: int = 25
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> CodecConfig:
