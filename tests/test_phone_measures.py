@@ -110,10 +110,11 @@ def test_height_is_the_rank_correlation_of_the_widest_gap() -> None:
     spoken = clip(*[part for v in vowels for part in ((v, 0.1), ("s", 0.1))])
     noisy = [3 * VOWEL_HEIGHT[v] + random.normal(0, 1) + 4 for v in vowels]
     gap = np.interp(np.arange(800) / 100, np.arange(40) / 5 + 0.05, noisy)
-    found = summary([observe(spoken, motion(opened(gap), 100.0))])
+    seen = observe(spoken, motion(opened(gap), 100.0))
     widest = [gap[20 * i : 20 * i + 11].max() for i in range(40)]
-    expected = spearmanr(widest, [VOWEL_HEIGHT[v] for v in vowels]).statistic
-    assert found["height_correlation"] == pytest.approx(expected, abs=0.02)
+    np.testing.assert_allclose(seen["vowel_gap"], widest, atol=1e-4)
+    expected = spearmanr(seen["vowel_gap"], [VOWEL_HEIGHT[v] for v in vowels]).statistic
+    assert summary([seen])["height_correlation"] == pytest.approx(expected, abs=1e-9)
     assert figures(spoken, mouth(spoken, {}))["height_correlation"] is None  # all alike
 
 
