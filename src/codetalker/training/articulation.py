@@ -118,6 +118,7 @@ class PhoneLoss(nn.Module):
         gap, width = motion @ self.gap, motion @ self.width
         flags = targets[..., :HEIGHT] > 0
         vowel = targets[..., HEIGHT] >= 0
+        narrow = (self.OPENED - gap).clamp(min=0).square()
         higher = (targets[..., HEIGHT, None] - targets[..., None, :, HEIGHT]).clamp(min=0)
         both = vowel[..., None] & vowel[..., None, :] & (higher > 0.2)
         rounder = flags[..., WIDE, None] & flags[..., None, :, ROUND]
@@ -125,7 +126,10 @@ class PhoneLoss(nn.Module):
         widened = width[..., None] - width[..., None, :]
         return {
             "shut": _mean((gap - self.CLOSED).clamp(min=0).square(), flags[..., SHUT]),
-            "open": _mean((self.OPENED - gap).clamp(min=0).square(), flags[..., OPEN]),
+            # vowels are many and easily open: consonants count by themselves, and so does w
+            "open": _mean(narrow, flags[..., OPEN])
+            + _mean(narrow, flags[..., OPEN] & ~vowel) / 2
+            + _mean(narrow, flags[..., OPEN] & flags[..., ROUND] & ~vowel) / 2,
             "teeth": _mean(self._from_teeth(motion[flags[..., TEETH]]), None)
             + _mean((1.0 - gap).clamp(min=0).square(), flags[..., TEETH]),
             "height": _mean((self.OPENING * higher - opened).clamp(min=0), both),
