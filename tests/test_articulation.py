@@ -12,7 +12,16 @@ from codetalker.data.phones import PhoneClip
 from codetalker.model.codec import UPPER
 from codetalker.rig import bundled_head
 from codetalker.training.articulation import (
-    HEIGHT, NOTHING, OPEN, REST, ROUND, SHUT, TEETH, WIDE, PhoneLoss, targets_of,
+    HEIGHT,
+    NOTHING,
+    OPEN,
+    REST,
+    ROUND,
+    SHUT,
+    TEETH,
+    WIDE,
+    PhoneLoss,
+    targets_of,
 )  # fmt: skip
 
 NAMES = bundled_head().blendshape_names
@@ -119,7 +128,7 @@ def test_phones_ask_the_frames_that_they_fill() -> None:
     assert frames[TEETH].tolist() == [39]
     assert frames[ROUND].tolist() == [44]
     assert frames[WIDE].tolist() == [50]
-    assert set(range(0, 22)) <= set(frames[REST]) <= {*range(0, 22), *range(59, 75)}
+    assert set(range(22)) <= set(frames[REST]) <= {*range(22), *range(59, 75)}
     heights = targets[targets[:, HEIGHT] >= 0][:, HEIGHT]
     assert heights.tolist() == [1.0, 0.0]
     assert not (targets[frames[SHUT], OPEN] > 0).any()

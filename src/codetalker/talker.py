@@ -191,7 +191,7 @@ class Talker:
             pending=np.zeros(self.bundle.windows.lead, np.float32),
             received=0,
             level=np.zeros(2),
-            blink=np.zeros(2, np.int64) + [NOT_YET, 0],
+            blink=np.array([NOT_YET, 0]),
             seed=seed,
         )
 
