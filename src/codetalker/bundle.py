@@ -27,7 +27,8 @@ from codetalker.windows import SpeechWindows
 FORMAT_VERSION = 2
 READABLE = (1, 2)
 """Version 1 knows no loudness, blinks, or look-ahead that is not heard."""
-BUNDLED = "default"
+BUNDLED, FOR_FILES = "live", "studio"
+"""The bundled models: for streams, 200 ms behind, and for files, with a second of look-ahead."""
 GRAPHS = ("speech.onnx", "talker.onnx")
 ARRAYS = ("styles.npy", "codebook.npy")
 MAX_FILE_BYTES = 1 << 30

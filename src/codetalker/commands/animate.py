@@ -48,7 +48,8 @@ def animate(
         output: file in the format of its suffix (npz, csv, glb, mp4; of models of vertices npz,
             glb, mp4, obj, ply), or folder for all; repeat it for several files.
         format: the formats to write into a folder, separated by commas.
-        model: folder or name of a model; the bundled one by default.
+        model: folder or name of a model; by default the bundled `studio`, which looks a second
+            ahead. `live` is the one for streams.
         style: a speaking style of the model.
         strength: scale of the articulation, 1 as trained.
         fps: frames per second, above 0 and up to 240; the model's own by default.
@@ -62,8 +63,9 @@ def animate(
         check_fps(fps)
 
     import codetalker
+    from codetalker.bundle import FOR_FILES
 
-    talker = codetalker.load(model)
+    talker = codetalker.load(model or FOR_FILES)
     jobs = _plan(audio, output, format, talker.formats)
     for path in [path for _, paths in jobs for path in paths]:
         check_output(path, talker.formats)
