@@ -91,7 +91,7 @@ class PhoneLoss(nn.Module):
     def __init__(self, rig: Rig) -> None:
         super().__init__()
         mouth = Mouth(rig)
-        lip, teeth = mouth._lower_lip, mouth._upper_teeth
+        lip, teeth = mouth.lower_lip, mouth.upper_teeth
         lips = rig.basis("lips").reshape(len(rig.blendshape_names), -1)
         still = 1e6 * lips.astype(np.float64) @ lips.T / (lips.shape[1] / 3)
         driven = np.isin(np.arange(len(still)), MOUTH.channels)
