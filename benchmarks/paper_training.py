@@ -21,11 +21,11 @@ from codetalker.paper.model import PaperModel
 from codetalker.paper.recipe import (
     CODEC_PLANS,
     TALKER_PLANS,
-    CodecRecipe,
     EpochSchedule,
-    TalkerRecipe,
+    PaperCodecRecipe,
+    PaperTalkerRecipe,
 )
-from codetalker.paper.training import CodecTraining, TalkerTraining, TrainingClips
+from codetalker.paper.training import PaperCodecTraining, PaperTalkerTraining, TrainingClips
 
 
 def random_store(folder: Path, name: str, seconds: float) -> Store:
@@ -52,7 +52,7 @@ def random_store(folder: Path, name: str, seconds: float) -> Store:
 
 
 def seconds_per_step(
-    training: CodecTraining | TalkerTraining, optimiser: torch.optim.Optimizer, steps: int
+    training: PaperCodecTraining | PaperTalkerTraining, optimiser: torch.optim.Optimizer, steps: int
 ) -> float:
     """After one step to warm up."""
     taken = []
@@ -84,12 +84,12 @@ def main() -> None:
         clips = TrainingClips.of(store, device)
         model = PaperModel(preset(options.preset)).to(device)
         codec_schedule = EpochSchedule(CODEC_PLANS[options.preset], 1)
-        codec = CodecTraining(model.codec, clips, codec_schedule, CodecRecipe())
+        codec = PaperCodecTraining(model.codec, clips, codec_schedule, PaperCodecRecipe())
         seconds = seconds_per_step(codec, codec_schedule.optimiser(model.codec), options.steps)
         print(f"| codec | {seconds:.2f} | {peak_gigabytes(device):.1f} |")
         model.prepare_talker_training()
         talker_schedule = EpochSchedule(TALKER_PLANS[options.preset], 1)
-        talker = TalkerTraining(model, clips, talker_schedule, TalkerRecipe())
+        talker = PaperTalkerTraining(model, clips, talker_schedule, PaperTalkerRecipe())
         seconds = seconds_per_step(talker, talker_schedule.optimiser(model), options.steps)
         print(f"| talker | {seconds:.2f} | {peak_gigabytes(device):.1f} |")
         model.eval()

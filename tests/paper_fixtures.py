@@ -11,8 +11,8 @@ import pytest
 from safetensors.torch import load_file
 from torch import Tensor
 
-from codetalker.paper.codec import Codec
-from codetalker.paper.config import CodecConfig, PaperConfig, SpeechConfig, preset
+from codetalker.paper.codec import PaperCodec
+from codetalker.paper.config import PaperCodecConfig, PaperConfig, SpeechConfig, preset
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import codec_names, talker_names
 
@@ -29,7 +29,7 @@ def _official(case: str) -> dict:
     return json.loads((FIXTURES / case / "config.json").read_text())
 
 
-def codec_config_of(case: str) -> CodecConfig:
+def codec_config_of(case: str) -> PaperCodecConfig:
     """Stage 1 of the fixture's config.json in our terms."""
     official = _official(case)["config"]
     return replace(
@@ -68,9 +68,9 @@ def config_of(case: str) -> PaperConfig:
 
 
 @lru_cache
-def codec_of(case: str) -> Codec:
+def codec_of(case: str) -> PaperCodec:
     """The fixture's stage-1 weights in our codec, in evaluation."""
-    codec = Codec(codec_config_of(case))
+    codec = PaperCodec(codec_config_of(case))
     official = load_file(FIXTURES / case / "stage1.safetensors")
     names = codec_names(codec.config)
     codec.load_state_dict({o.removeprefix("codec."): official[k] for k, o in names.items()})

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from codetalker.nn.quantizer import perplexity  # noqa: E402
-from codetalker.paper.codec import Codec, CodecConfig  # noqa: E402
+from codetalker.paper.codec import PaperCodec, PaperCodecConfig  # noqa: E402
 from codetalker.paper.config import preset, tiny  # noqa: E402
 from codetalker.paper.model import codec_loss  # noqa: E402
 from codetalker.paper.official import codec_names  # noqa: E402
@@ -68,14 +68,14 @@ def test_codec_loss_has_the_published_value_and_gradients(case, clip):
         assert (ours - published[key]).norm() <= 1e-3 * published[key].norm(), key
 
 
-def random_codec(seed: int = 0, **changes) -> Codec:
+def random_codec(seed: int = 0, **changes) -> PaperCodec:
     torch.manual_seed(seed)
-    codec = Codec(replace(tiny(preset("vocaset")).codec, **changes)).eval()
+    codec = PaperCodec(replace(tiny(preset("vocaset")).codec, **changes)).eval()
     torch.nn.init.normal_(codec.quantizer.embedding.weight, std=0.7)
     return codec
 
 
-def clips(count: int, frames: int, config: CodecConfig):
+def clips(count: int, frames: int, config: PaperCodecConfig):
     generator = torch.Generator().manual_seed(1)
     width = 3 * config.vertices
     template = torch.randn(count, width, generator=generator)

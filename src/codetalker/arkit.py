@@ -20,6 +20,8 @@ ARKIT_NAMES = (
 # fmt: on
 """Apple's ARFaceAnchor.BlendShapeLocation names in the order of Apple's documentation."""
 
+_PLACES = {name: place for place, name in enumerate(ARKIT_NAMES)}
+
 MOUTH = tuple(
     name
     for name in ARKIT_NAMES
@@ -34,6 +36,6 @@ def channels(names: tuple[str, ...]) -> tuple[int, ...]:
     """Places of the names in Apple's order.
 
     Raises:
-        ValueError: one of them is not Apple's.
+        KeyError: one of them is not Apple's.
     """
-    return tuple(ARKIT_NAMES.index(name) for name in names)
+    return tuple(_PLACES[name] for name in names)

@@ -23,7 +23,9 @@ from codetalker.resampling import SAMPLE_RATE, StreamResampler, resample
 __all__ = ["SAMPLE_RATE", "StreamResampler", "Waveform", "as_mono", "checked_rate"]
 
 _LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
+"""Hz, beyond any recorder: another number is a mistake of the caller."""
 _MAX_CHANNELS = 64
+"""FFmpeg's own limit."""
 _MAX_LEVEL = 16.0  # floats far beyond full scale are integers that were not divided
 _MAX_SECONDS = 24 * 3600  # a small compressed file can hold days of silence: 24 h are 5.5 GB
 _BATCH_SECONDS = 1  # decoded frames are converted in batches, they may hold 10 ms only

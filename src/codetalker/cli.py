@@ -33,7 +33,7 @@ class Command:
 
 
 COMMANDS = {
-    "animate": Command("codetalker.commands.animate:animate", "speech to GLB, MP4, CSV or NPZ"),
+    "animate": Command("codetalker.commands.animate:animate", "speech to GLB, MP4, CSV and more"),
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
     "info": Command("codetalker.commands.info:info", "what a model is"),
     "train": Command(

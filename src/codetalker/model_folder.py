@@ -21,6 +21,7 @@ CONFIG = "config.json"
 BUNDLED = "default"
 """The model of the package that `codetalker.load()` opens."""
 MAX_FILE_BYTES = 1 << 30
+"""Of what is read into memory whole; bundles have some 20 MB."""
 _MAX_CONFIG_BYTES = 1 << 20
 
 

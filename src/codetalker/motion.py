@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from codetalker.rig import Rig
 
 MAX_FPS = 240.0
+"""The fastest displays and cameras."""
 
 
 def check_fps(fps: float) -> None:

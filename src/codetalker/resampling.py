@@ -22,6 +22,7 @@ SAMPLE_RATE = 16_000
 """Hz; what every speech encoder here takes."""
 
 _BLOCK = 40
+"""Output samples that one matrix product gives: 2.5 ms, and few matrices for the usual rates."""
 _ZERO_CROSSINGS = 48  # half the kernel, in samples of the lower rate: 3 ms of look-ahead at 16 kHz
 _ROLL_OFF = 0.95  # cutoff over the lower Nyquist frequency; leaves the transition band below it
 _KAISER_BETA = 8.96  # 90 dB (Kaiser 1974: 0.1102 (A - 8.7))

@@ -174,7 +174,9 @@ class CausalTalker:
             state = StreamState.from_bytes(state)
         if state.model != self.bundle.digest:
             raise ModelError("this state is of a stream of another model; resume it with that one")
-        for name, shape in {**self.bundle.state, "level": (2,), "blink": (2,)}.items():
+        width = next(iter(self.bundle.styles.values())).shape
+        own = {"style": width, "level": (2,), "blink": (2,)}
+        for name, shape in (self.bundle.state | own).items():
             if np.shape(getattr(state, name)) != shape:
                 raise ModelError(f"this state of a stream is damaged: its {name} has another shape")
         return Live(self, state)

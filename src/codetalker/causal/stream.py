@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from codetalker.audio import StreamResampler, as_mono
+from codetalker.audio import StreamResampler, as_mono, checked_rate
 from codetalker.errors import AudioError, ModelError
 from codetalker.motion import Motion
 
@@ -83,8 +83,10 @@ class StreamState:
                 )
             mark = "resampler."
             inner = {k.removeprefix(mark): values.pop(k) for k in [*values] if k.startswith(mark)}
+            checked_rate(inner["rate"])
             return cls(**values, resampler=StreamResampler.restored(inner))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, LookupError, TypeError, EOFError, AudioError,
+                zipfile.BadZipFile) as error:  # fmt: skip
             raise ModelError(
                 f"these bytes are no state of a stream ({error}); save one by state.to_bytes()"
             ) from None

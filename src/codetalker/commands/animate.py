@@ -44,8 +44,9 @@ def animate(
 
     Args:
         audio: audio or video files, of any format.
-        output: file in the format of its suffix (npz, csv, glb, mp4; of models of vertices npz,
-            glb, mp4, obj, ply), or folder for all; repeat it for several files.
+        output: file in the format of its suffix (npz, glb, mp4; obj and ply: a folder with a mesh
+            for every frame; csv: of models of blendshapes), or folder for all; repeat it for
+            several files.
         format: the formats to write into a folder, separated by commas.
         model: folder or name of a model; the bundled one by default.
         style: a speaking style of the model.

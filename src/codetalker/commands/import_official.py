@@ -30,6 +30,6 @@ def import_official(
 
     folder = Path(preset)
     model = read_paper_config(folder) if (folder / CONFIG).is_file() else preset
-    importer.import_official(model, stage1, stage2, output, template)
+    importer.convert_official(model, stage1, stage2, output, template)
     print(f"{output}: the {preset} model, ready for: codetalker animate --model {output}")
     return 0

@@ -16,6 +16,7 @@ from codetalker.errors import OptionError
 from codetalker.progress import ProgressBar
 
 _LISTED = 20
+"""Problems that are printed: what one screen holds."""
 
 
 def prepare(

@@ -32,7 +32,7 @@ def train(arguments: Sequence[str]) -> None:
     if known.preset:
         from codetalker.commands import train_paper
 
-        codec, talker = train_paper.stages(known.preset)
+        codec, talker = train_paper.paper_stages(known.preset)
     else:
         from codetalker.commands import train_causal
 

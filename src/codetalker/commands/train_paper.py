@@ -13,26 +13,26 @@ from codetalker.errors import ModelError, OptionError
 from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.paper.config import (
     PRESETS,
-    CodecConfig,
+    PaperCodecConfig,
     PaperConfig,
+    PaperTalkerConfig,
     SpeechConfig,
-    TalkerConfig,
     preset,
 )
+from codetalker.paper.folder import read_codec, write_trained
 from codetalker.paper.recipe import (
     CODEC_PLANS,
     TALKER_PLANS,
-    CodecRecipe,
     EpochPlan,
-    TalkerRecipe,
+    PaperCodecRecipe,
+    PaperTalkerRecipe,
 )
-from codetalker.paper.runs import read_codec, write_trained
-from codetalker.paper.training import train_codec, train_talker
+from codetalker.paper.training import train_paper_codec, train_paper_talker
 from codetalker.training import processes
 
 Folder = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
 HUB_NAME = "facebook/wav2vec2-base-960h"
-Config = TypeVar("Config", CodecConfig, TalkerConfig)
+Config = TypeVar("Config", PaperCodecConfig, PaperTalkerConfig)
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class PaperCodecStage:
     data: Path
     out: Folder
     preset: str
-    model: CodecConfig
-    recipe: CodecRecipe
+    model: PaperCodecConfig
+    recipe: PaperCodecRecipe
     plan: EpochPlan
     device: str | None = None
 
@@ -63,7 +63,9 @@ class PaperCodecStage:
         default = preset(self.preset).codec
         config = _of_store(self.model, default, vertices=store.vertices_per_face)
         with processes.joined(self.device) as device:
-            train_codec(store, self.out, config, self.plan, self.recipe, device)
+            train_paper_codec(
+                store, self.out, config=config, plan=self.plan, recipe=self.recipe, device=device
+            )
             if processes.rank() == 0:
                 print(f"{self.out}: trained; give it to stage 2 as --codec {self.out}")
 
@@ -92,9 +94,9 @@ class PaperTalkerStage:
     codec: Path
     out: Folder
     preset: str
-    model: TalkerConfig
+    model: PaperTalkerConfig
     speech: SpeechConfig
-    recipe: TalkerRecipe
+    recipe: PaperTalkerRecipe
     plan: EpochPlan
     wav2vec2: str = HUB_NAME
     template: Path | None = None
@@ -114,14 +116,15 @@ class PaperTalkerStage:
         config = PaperConfig(self.preset, codec_config, talker, self.speech, store.unit_mm)
         face = self._face(store, talker.default_subject)
         with processes.joined(self.device) as device:
-            train_talker(
-                store, self.out, config, codec, self.wav2vec2, self.plan, self.recipe, device
-            )
+            train_paper_talker(
+                store, self.out, config=config, codec=codec, wav2vec2=self.wav2vec2,
+                plan=self.plan, recipe=self.recipe, device=device,
+            )  # fmt: skip
             if processes.rank() == 0:
                 folder = write_trained(self.out, config, face, f"{self.use}.pt")
                 print(f"{folder}: ready for: codetalker animate --model {folder}")
 
-    def _talker(self, store: Store) -> TalkerConfig:
+    def _talker(self, store: Store) -> PaperTalkerConfig:
         """For the subjects and the frame rate of the store; for the preset's own data, as it is.
 
         Positions repeat once a second, as published.
@@ -148,7 +151,7 @@ class PaperTalkerStage:
         return face
 
 
-def stages(name: str) -> tuple[Any, Any]:
+def paper_stages(name: str) -> tuple[Any, Any]:
     """Both stages for tyro, their options with the defaults of a preset.
 
     Raises:
@@ -156,11 +159,11 @@ def stages(name: str) -> tuple[Any, Any]:
     """
     config = preset(name)
     codec = PaperCodecStage(
-        tyro.MISSING, tyro.MISSING, name, config.codec, CodecRecipe(), CODEC_PLANS[name]
+        tyro.MISSING, tyro.MISSING, name, config.codec, PaperCodecRecipe(), CODEC_PLANS[name]
     )
     talker = PaperTalkerStage(
         tyro.MISSING, tyro.MISSING, tyro.MISSING, name,
-        config.talker, config.speech, TalkerRecipe(), TALKER_PLANS[name],
+        config.talker, config.speech, PaperTalkerRecipe(), TALKER_PLANS[name],
     )  # fmt: skip
     return (
         Annotated[PaperCodecStage, tyro.conf.subcommand("codec", default=codec)],

@@ -20,6 +20,7 @@ from codetalker.errors import DataError, RigError
 from codetalker.files.mesh import read_mesh
 
 MAX_VERTICES = 10_000_000
+"""In a frame; one that claims more is damaged."""
 
 
 def is_raw_biwi(folder: Path) -> bool:

@@ -17,7 +17,7 @@ from codetalker.audio import SAMPLE_RATE
 from codetalker.data.biwi import is_raw_biwi, read_biwi
 from codetalker.data.official_layout import read_official_layout
 from codetalker.data.source import Source, SourceClip
-from codetalker.data.splits import BIWI, VOCASET, Part, Protocol
+from codetalker.data.splits import BIWI, VOCASET, Portion, Protocol
 from codetalker.data.store import Store, StoreClip
 from codetalker.data.vocaset import FRAME_STEP, is_raw_vocaset, read_vocaset
 from codetalker.disk import replacing
@@ -62,7 +62,7 @@ def own_protocol(
             raise OptionError(f"no clips of subject {subject!r}; there are: {', '.join(known)}")
     train = tuple(subject for subject in known if subject not in (*val, *test))
     parts = [
-        Part(split, members, range(10**9))
+        Portion(split, members, range(10**9))
         for split, members in (("train", train), ("val", val), ("test", test))
         if members
     ]

@@ -16,7 +16,7 @@ import numpy as np
 
 from codetalker.errors import DataError
 
-MAX_BYTES = 8 << 30
+_MAX_BYTES = 8 << 30
 """Refuse larger files: VOCASET's sound, the largest, has less than a tenth of it."""
 
 _ARRAY_CLASS = "numpy.ndarray"
@@ -90,8 +90,8 @@ def load_data_pickle(path: Path) -> Any:
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist")
-    if path.stat().st_size > MAX_BYTES:
-        raise DataError(f"{path} is larger than {MAX_BYTES >> 30} GB; it cannot be a data set's")
+    if path.stat().st_size > _MAX_BYTES:
+        raise DataError(f"{path} is larger than {_MAX_BYTES >> 30} GB; it cannot be a data set's")
     try:
         with path.open("rb") as stream:
             return _DataUnpickler(stream, encoding="latin1").load()

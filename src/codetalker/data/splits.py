@@ -13,7 +13,7 @@ UNUSED = "unused"
 
 
 @dataclass(frozen=True)
-class Part:
+class Portion:
     """Subjects and the sentences of theirs that belong to a split."""
 
     split: str
@@ -38,7 +38,7 @@ class Protocol:
     fps: float
     unit_mm: float | None
     clip_name: str | None
-    parts: tuple[Part, ...]
+    parts: tuple[Portion, ...]
 
     def split(self, subject: str, sentence: int) -> str:
         """The split that a clip belongs to; `UNUSED` if none."""
@@ -69,7 +69,7 @@ VOCASET = Protocol(
     1000.0,
     "{subject}_sentence{sentence:02d}",
     (
-        Part(
+        Portion(
             "train",
             _voca(
                 "170728_03272",
@@ -83,8 +83,8 @@ VOCASET = Protocol(
             ),
             range(1, 41),
         ),
-        Part("val", _voca("170811_03275", "170908_03277"), range(21, 41)),
-        Part("test", _voca("170809_00138", "170731_00024"), range(21, 41)),
+        Portion("val", _voca("170811_03275", "170908_03277"), range(21, 41)),
+        Portion("test", _voca("170809_00138", "170731_00024"), range(21, 41)),
     ),
 )
 
@@ -96,10 +96,10 @@ BIWI = Protocol(
     None,
     "{subject}_e{sentence:02d}",
     (
-        Part("train", _BIWI_SEEN, range(1, 33)),
-        Part("val", _BIWI_SEEN, range(33, 37)),
-        Part("test-a", _BIWI_SEEN, range(37, 41)),
-        Part("test-b", ("F1", "F5", "F6", "F7", "F8", "M1", "M2", "M6"), range(37, 41)),
+        Portion("train", _BIWI_SEEN, range(1, 33)),
+        Portion("val", _BIWI_SEEN, range(33, 37)),
+        Portion("test-a", _BIWI_SEEN, range(37, 41)),
+        Portion("test-b", ("F1", "F5", "F6", "F7", "F8", "M1", "M2", "M6"), range(37, 41)),
     ),
 )
 

@@ -18,7 +18,7 @@ from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.disk import replacing
 from codetalker.errors import DataError
 
-FORMAT_VERSION = 1
+_FORMAT_VERSION = 1
 MANIFEST = "store.json"
 
 
@@ -125,7 +125,7 @@ class Store:
 
     def save_manifest(self) -> None:
         """Write `store.json`, by which the folder becomes a store."""
-        content = {"format_version": FORMAT_VERSION} | asdict(self)
+        content = {"format_version": _FORMAT_VERSION} | asdict(self)
         del content["folder"]
         with replacing(self.folder / MANIFEST) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n")
@@ -141,9 +141,9 @@ def open_store(folder: Path | str) -> Store:
     try:
         content: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
         version = content.pop("format_version")
-        if version != FORMAT_VERSION:
+        if version != _FORMAT_VERSION:
             raise DataError(
-                f"{folder} has format version {version}, this program reads {FORMAT_VERSION}; "
+                f"{folder} has format version {version}, this program reads {_FORMAT_VERSION}; "
                 "prepare the data again"
             )
         clips = tuple(StoreClip(**clip) for clip in content.pop("clips"))

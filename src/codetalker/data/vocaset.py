@@ -19,14 +19,14 @@ from codetalker.data.safe_pickle import load_data_pickle, load_templates
 from codetalker.data.source import Source, SourceClip, find_regions, parse_name
 from codetalker.errors import DataError
 
-VERTICES = "data_verts.npy"
+VERTEX_FILE = "data_verts.npy"
 FRAME_STEP = 2
 """60 fps are recorded, 30 are modelled."""
 
 
 def is_raw_vocaset(folder: Path) -> bool:
     """Whether a folder holds the publisher's files."""
-    return (folder / VERTICES).is_file()
+    return (folder / VERTEX_FILE).is_file()
 
 
 def read_vocaset(folder: Path) -> Source:
@@ -37,7 +37,7 @@ def read_vocaset(folder: Path) -> Source:
     Raises:
         DataError: a file is missing or malformed.
     """
-    vertices = _map_vertices(folder / VERTICES)
+    vertices = _map_vertices(folder / VERTEX_FILE)
     index = _index(folder / "subj_seq_to_idx.pkl", len(vertices))
     sound = load_data_pickle(folder / "raw_audio_fixed.pkl")
     clips = []
@@ -81,7 +81,7 @@ def _index(path: Path, count: int) -> dict[str, NDArray[np.int64]]:
         raise DataError(f"{path} does not map subject, sequence and frame to a row") from error
     for name, own in rows.items():
         if own.ndim != 1 or (len(own) and not 0 <= own.min() <= own.max() < count):
-            raise DataError(f"{path}: {name} refers to rows that {VERTICES} does not have")
+            raise DataError(f"{path}: {name} refers to rows that {VERTEX_FILE} does not have")
     return rows
 
 

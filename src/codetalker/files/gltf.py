@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 _COMPONENTS = {"<f4": 5126, "<u2": 5123, "<u4": 5125}
 _FLOAT = _COMPONENTS["<f4"]
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
+"""Targets of buffer views (5.11.5)."""
 _TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from codetalker.errors import RigError
 from codetalker.progress import Progress
 
-MAX_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 """Larger mesh files are refused: a million vertices are no face alone."""
 
 _PLY_TYPES = {
@@ -67,8 +67,8 @@ def read_mesh(path: str | os.PathLike[str]) -> Mesh:
     if path.suffix.lower() not in readers:
         raise RigError(f"{path} is no mesh file; give one of {', '.join(readers)}")
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RigError(f"{path} is larger than {MAX_BYTES >> 20} MB; give the face alone")
+        if path.stat().st_size > _MAX_BYTES:
+            raise RigError(f"{path} is larger than {_MAX_BYTES >> 20} MB; give the face alone")
         mesh = readers[path.suffix.lower()](path)
     except FileNotFoundError:
         raise RigError(f"{path} does not exist; check the spelling of the path") from None

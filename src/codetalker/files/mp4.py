@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _FRAMES_AT_ONCE = 32
 """Meshes posed in one go: 2 MB of the bundled head, however long the motion is."""
 _SMALLEST, _LARGEST = 16, 4096
+"""Pixels: one macroblock, and what H.264 decoders of level 5.1 take."""
 _SOUND_RATE = 48_000
 """Hz; what every player and web site takes, and it keeps AAC's start-up delay short."""
 _H264 = {"crf": "18", "preset": "veryfast"}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from codetalker.nn.attention import sinusoidal_encoding
 from codetalker.nn.modules import Modules
 from codetalker.nn.quantizer import Quantized, VectorQuantizer
-from codetalker.paper.config import CodecConfig
+from codetalker.paper.config import PaperCodecConfig
 
 KERNEL = 5
 """Frames that the temporal convolutions span."""
@@ -30,10 +30,10 @@ class CodecOutput(NamedTuple):
     code_loss: Tensor
 
 
-class Codec(nn.Module):
+class PaperCodec(nn.Module):
     """Vertices -> codes -> vertices, clip by clip."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: PaperCodecConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
@@ -71,7 +71,7 @@ class Codec(nn.Module):
 class Encoder(nn.Module):
     """Motion (B, T, 3V) -> (B, T', components * code_width)."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: PaperCodecConfig) -> None:
         super().__init__()
         width = config.width
         self.leak = config.leak
@@ -96,7 +96,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Codes of each frame side by side (B, T', components * code_width) -> motion (B, T, 3V)."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: PaperCodecConfig) -> None:
         super().__init__()
         width = config.width
         self.input = nn.Linear(config.frame_code_width, width) if config.code_projection else None
@@ -162,7 +162,7 @@ def instance_norm(x: Tensor, eps: float = 1e-5) -> Tensor:
 class CodecTransformer(nn.Module):
     """Linear map, positions, pre-norm layers that see the whole clip; (B, T, C) -> (B, T, C)."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: PaperCodecConfig) -> None:
         super().__init__()
         self.frame_positions = config.frame_positions
         self.input = nn.Linear(config.width, config.width)
@@ -191,7 +191,7 @@ class CodecTransformer(nn.Module):
 class CodecLayer(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x)); the MLP has the tanh form of GELU."""
 
-    def __init__(self, config: CodecConfig) -> None:
+    def __init__(self, config: PaperCodecConfig) -> None:
         super().__init__()
         width = config.width
         self.heads = config.heads

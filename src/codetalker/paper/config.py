@@ -22,7 +22,7 @@ SPEECH_RATE = 50
 
 
 @dataclass(frozen=True)
-class CodecConfig:
+class PaperCodecConfig:
     """Stage 1, the VQ autoencoder of facial motion.
 
     Attributes:
@@ -117,7 +117,7 @@ class SpeechConfig:
 
 
 @dataclass(frozen=True)
-class TalkerConfig:
+class PaperTalkerConfig:
     """Stage 2, the autoregressive model that queries the codebook from speech.
 
     Attributes:
@@ -182,8 +182,8 @@ class PaperConfig:
     """
 
     name: str
-    codec: CodecConfig
-    talker: TalkerConfig
+    codec: PaperCodecConfig
+    talker: PaperTalkerConfig
     speech: SpeechConfig = field(default_factory=SpeechConfig)
     unit_mm: float | None = None
 
@@ -211,8 +211,8 @@ _VOCASET_SUBJECTS = (
 PRESETS = {
     "vocaset": PaperConfig(
         name="vocaset",
-        codec=CodecConfig(vertices=5023, components=16, code_width=64),
-        talker=TalkerConfig(
+        codec=PaperCodecConfig(vertices=5023, components=16, code_width=64),
+        talker=PaperTalkerConfig(
             fps=30.0,
             subjects=_VOCASET_SUBJECTS,
             default_subject="FaceTalk_170725_00137_TA",
@@ -222,14 +222,14 @@ PRESETS = {
     ),
     "biwi": PaperConfig(
         name="biwi",
-        codec=CodecConfig(
+        codec=PaperCodecConfig(
             vertices=23370,
             components=8,
             code_width=128,
             code_projection=True,
             output_bias=False,
         ),
-        talker=TalkerConfig(
+        talker=PaperTalkerConfig(
             fps=25.0,
             subjects=("F2", "F3", "F4", "M3", "M4", "M5"),
             default_subject="F2",

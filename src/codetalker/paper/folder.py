@@ -2,11 +2,12 @@
 
 `config.json` says which format version and family it is, holds the configuration and the
 SHA-256 of the weights. `template.ply` is the face at rest that is animated unless the user gives
-another one.
+another one. Training leaves one in the run of a talker, and a codec for it in that of a codec.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,12 +20,16 @@ from codetalker.disk import new_folder
 from codetalker.errors import ModelError, OptionError
 from codetalker.files.mesh import Mesh, read_mesh, write_ply
 from codetalker.model_folder import CONFIG, damaged, file_digest, read_config, write_config
-from codetalker.paper.config import PaperConfig, from_dict, to_dict
+from codetalker.paper.config import PaperCodecConfig, PaperConfig, from_dict, to_dict
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import portable_name
+from codetalker.training.loop import BEST, load_checkpoint
+from codetalker.training.trained import read_trained, undescribed
 
-FAMILY = "paper"
+_FAMILY = "paper"
 WEIGHTS, TEMPLATE = "model.safetensors", "template.ply"
+MODEL = "model"
+"""The model folder in the run of a talker."""
 
 
 def write_model(
@@ -43,7 +48,7 @@ def write_model(
     portable = {portable_name(name): tensor.contiguous() for name, tensor in tensors.items()}
     with new_folder(folder) as temporary:
         save_file(portable, temporary / WEIGHTS)
-        write_config(temporary, FAMILY, {"config": to_dict(config)}, (WEIGHTS,))
+        write_config(temporary, _FAMILY, {"config": to_dict(config)}, (WEIGHTS,))
         if face is not None:
             write_ply(temporary / TEMPLATE, face)
 
@@ -86,12 +91,46 @@ def read_paper_config(folder: Path) -> PaperConfig:
 def _read_description(folder: Path) -> tuple[PaperConfig, str]:
     """The configuration, and the checksum of the weights."""
     content = read_config(folder)
-    if content.get("family") != FAMILY:
+    if content.get("family") != _FAMILY:
         raise ModelError(
-            f"{folder} holds a model of family {content.get('family')!r}, not {FAMILY!r}; make "
+            f"{folder} holds a model of family {content.get('family')!r}, not {_FAMILY!r}; make "
             "one with: codetalker import-official"
         )
     try:
         return from_dict(content["config"]), str(content["files"][WEIGHTS])
     except (OptionError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{folder / CONFIG} is malformed: {error}; import it again") from error
+
+
+def read_codec(path: Path) -> tuple[PaperCodecConfig, dict[str, Tensor]]:
+    """A trained codec and its configuration.
+
+    Args:
+        path: the run's folder, for its best codec; `best.pt` or `last.pt` in there; or a model
+            folder, such as `import-official` makes, whose codec it is then.
+
+    Raises:
+        ModelError: it is none of these, or damaged.
+    """
+    if (path / CONFIG).is_file():
+        model, _ = read_model(path)
+        return model.config.codec, model.codec.state_dict()
+    record, state = read_trained(path, "codec")
+    try:
+        return PaperCodecConfig(**record["model"]), state
+    except (KeyError, TypeError):
+        raise undescribed(path, "codec") from None
+
+
+def write_trained(run: Path, config: PaperConfig, face: Mesh, which: str = BEST) -> Path:
+    """Make the model folder of a talker's run.
+
+    Args:
+        config: of the run.
+        face: the face at rest to animate by default.
+        which: `best.pt` or `last.pt`.
+    """
+    state = load_checkpoint(run / which)
+    shutil.rmtree(run / MODEL, ignore_errors=True)
+    write_model(run / MODEL, config, state.get("model", state), face)
+    return run / MODEL

@@ -23,7 +23,7 @@ STILL = 0.25
 
 
 @torch.no_grad()
-def free_running_figures(
+def free_figures(
     model: PaperModel,
     store: Store,
     clips: Sequence[StoreClip],
@@ -56,7 +56,7 @@ def free_running_figures(
     return {f"free_{name}": float(value) for name, value in figures.items()}
 
 
-def free_running_warnings(figures: dict[str, float]) -> list[str]:
+def free_warnings(figures: dict[str, float]) -> list[str]:
     """What looks wrong about them."""
     ratio = figures.get("free_lips_std_ratio", 1.0)
     if ratio >= STILL:

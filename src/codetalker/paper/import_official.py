@@ -29,7 +29,7 @@ LISTED = 8
 """Tensors that a message names of each kind; it counts the others."""
 
 
-def import_official(
+def convert_official(
     model: str | PaperConfig,
     stage1: Path,
     stage2: Path,

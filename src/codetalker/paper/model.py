@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from codetalker.nn.quantizer import Quantized
-from codetalker.paper.codec import Codec, CodecOutput
+from codetalker.paper.codec import CodecOutput, PaperCodec
 from codetalker.paper.config import PaperConfig
-from codetalker.paper.talker import Talker
+from codetalker.paper.talker import PaperTalkerNet
 
 
 class CodecLoss(NamedTuple):
@@ -57,8 +57,8 @@ class PaperModel(nn.Module):
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
         self.config = config
-        self.codec = Codec(config.codec)
-        self.talker = Talker(config.talker, config.speech, config.codec)
+        self.codec = PaperCodec(config.codec)
+        self.talker = PaperTalkerNet(config.talker, config.speech, config.codec)
 
     def teacher_forced(
         self, samples: Tensor, vertices: Tensor, template: Tensor, style: Tensor

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from codetalker.nn.attention import periodic_encoding, sinusoidal_encoding
-from codetalker.paper.config import CodecConfig, PaperConfig, TalkerConfig
+from codetalker.paper.config import PaperCodecConfig, PaperConfig, PaperTalkerConfig
 
 CODEC_POSITIONS = 5000
 """Rows of the position tables in stage-1 checkpoints."""
@@ -22,7 +22,7 @@ TALKER_POSITIONS = 600
 """Frames that the released talker was limited to; its table of positions is a little longer."""
 
 
-def codec_names(config: CodecConfig) -> dict[str, str]:
+def codec_names(config: PaperCodecConfig) -> dict[str, str]:
     """Official stage-1 key -> name of our tensor in `PaperModel`."""
     names = {"quantize.embedding.weight": "codec.quantizer.embedding.weight"}
     names |= _pair("encoder.vertice_mapping.0", "codec.encoder.input")
@@ -50,7 +50,7 @@ def codec_names(config: CodecConfig) -> dict[str, str]:
     return names
 
 
-def talker_names(config: TalkerConfig, ours: Mapping[str, Tensor]) -> dict[str, str]:
+def talker_names(config: PaperTalkerConfig, ours: Mapping[str, Tensor]) -> dict[str, str]:
     """Official stage-2 key -> name of our tensor in `PaperModel`, whose tensors are `ours`."""
     names = {
         "learnable_style_emb.weight": "talker.styles.weight",

@@ -120,7 +120,7 @@ class EpochSchedule:
 
 
 @dataclass(frozen=True)
-class CodecRecipe:
+class PaperCodecRecipe:
     """Stage 1.
 
     Attributes:
@@ -131,7 +131,7 @@ class CodecRecipe:
 
 
 @dataclass(frozen=True)
-class TalkerRecipe:
+class PaperTalkerRecipe:
     """Stage 2.
 
     Attributes:

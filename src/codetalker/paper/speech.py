@@ -124,7 +124,7 @@ def _per_channel(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     return x * norm.weight[:, None] + norm.bias[:, None]
 
 
-def stretch(features: Tensor, frames: int) -> Tensor:
+def to_frames(features: Tensor, frames: int) -> Tensor:
     """(B, L, C) -> (B, frames, C), linear in between, first on first and last on last."""
     return F.interpolate(features.mT, size=frames, mode="linear", align_corners=True).mT
 

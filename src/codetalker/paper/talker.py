@@ -15,14 +15,16 @@ from torch import Tensor, nn
 
 from codetalker.nn.attention import distance_bias, periodic_encoding
 from codetalker.nn.modules import Modules
-from codetalker.paper.config import CodecConfig, SpeechConfig, TalkerConfig
-from codetalker.paper.speech import SpeechEncoder, stretch
+from codetalker.paper.config import PaperCodecConfig, PaperTalkerConfig, SpeechConfig
+from codetalker.paper.speech import SpeechEncoder, to_frames
 
 
-class Talker(nn.Module):
+class PaperTalkerNet(nn.Module):
     """Speech, style and past motion -> features to be quantised."""
 
-    def __init__(self, config: TalkerConfig, speech: SpeechConfig, codec: CodecConfig) -> None:
+    def __init__(
+        self, config: PaperTalkerConfig, speech: SpeechConfig, codec: PaperCodecConfig
+    ) -> None:
         super().__init__()
         self.config = config
         self.components = codec.components
@@ -48,7 +50,7 @@ class Talker(nn.Module):
         """(B, L, C) features at 50 Hz -> (B, T x features per frame, C)."""
         available = self.config.frames(features.shape[1])
         if self.config.stretch_speech:
-            return stretch(features, available if frames is None else frames)
+            return to_frames(features, available if frames is None else frames)
         frames = available if frames is None else min(available, frames)
         return features[:, : frames * self.config.features_per_frame]
 
@@ -91,7 +93,7 @@ class Talker(nn.Module):
 class DecoderLayer(nn.Module):
     """Post-norm transformer decoder layer with ReLU: self-attention, cross-attention, MLP."""
 
-    def __init__(self, config: TalkerConfig) -> None:
+    def __init__(self, config: PaperTalkerConfig) -> None:
         super().__init__()
         self.self_attention = SelfAttention(config)
         self.cross_attention = CrossAttention(config)
@@ -116,7 +118,7 @@ class DecoderLayer(nn.Module):
 class SelfAttention(nn.Module):
     """Biased causal attention to past tokens."""
 
-    def __init__(self, config: TalkerConfig) -> None:
+    def __init__(self, config: PaperTalkerConfig) -> None:
         super().__init__()
         self.heads = config.heads
         self.dropout = config.dropout
@@ -154,7 +156,7 @@ class Context(NamedTuple):
 class CrossAttention(nn.Module):
     """Each frame attends to its own speech features and to no others."""
 
-    def __init__(self, config: TalkerConfig) -> None:
+    def __init__(self, config: PaperTalkerConfig) -> None:
         super().__init__()
         self.heads = config.heads
         self.input = nn.Linear(config.width, 3 * config.width)

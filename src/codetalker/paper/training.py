@@ -20,11 +20,11 @@ from torch import Tensor
 from codetalker.data.store import Store, StoreClip
 from codetalker.errors import DataError
 from codetalker.nn.quantizer import perplexity
-from codetalker.paper.codec import Codec
-from codetalker.paper.config import CodecConfig, PaperConfig
-from codetalker.paper.free_running import free_running_figures, free_running_warnings
+from codetalker.paper.codec import PaperCodec
+from codetalker.paper.config import PaperCodecConfig, PaperConfig
+from codetalker.paper.free_running import free_figures, free_warnings
 from codetalker.paper.model import CodecLoss, PaperModel, TalkerLoss, codec_loss, talker_loss
-from codetalker.paper.recipe import CodecRecipe, EpochPlan, EpochSchedule, TalkerRecipe
+from codetalker.paper.recipe import EpochPlan, EpochSchedule, PaperCodecRecipe, PaperTalkerRecipe
 from codetalker.training import processes
 from codetalker.training.loop import LAST, Figures, Losses, fit
 from codetalker.training.run_record import run_record, values_digest
@@ -33,12 +33,13 @@ DEAD = 0.05
 """A codebook whose perplexity is below this share of its rows is as good as dead."""
 
 
-def train_codec(
+def train_paper_codec(
     store: Store,
     folder: Path,
-    config: CodecConfig,
+    *,
+    config: PaperCodecConfig,
     plan: EpochPlan,
-    recipe: CodecRecipe,
+    recipe: PaperCodecRecipe,
     device: torch.device,
 ) -> None:
     """Train stage 1 on the clips of split `train`, watch those of `val`; resume what is there.
@@ -49,9 +50,9 @@ def train_codec(
     """
     clips = TrainingClips.of(store, device)
     torch.manual_seed(plan.seed)
-    codec = Codec(config).to(device)
+    codec = PaperCodec(config).to(device)
     schedule = EpochSchedule(plan, len(clips.train), processes.count())
-    training = CodecTraining(codec, clips, schedule, recipe)
+    training = PaperCodecTraining(codec, clips, schedule, recipe)
     record = run_record("codec", model=config, recipe=recipe, data=clips.record())
     fit(
         codec, schedule, training.losses, training.evaluate, folder,
@@ -59,14 +60,15 @@ def train_codec(
     )  # fmt: skip
 
 
-def train_talker(
+def train_paper_talker(
     store: Store,
     folder: Path,
+    *,
     config: PaperConfig,
     codec: Mapping[str, Tensor],
     wav2vec2: str,
     plan: EpochPlan,
-    recipe: TalkerRecipe,
+    recipe: PaperTalkerRecipe,
     device: torch.device,
 ) -> None:
     """Train stage 2 on the clips of split `train`, watch those of `val`; resume what is there.
@@ -87,11 +89,11 @@ def train_talker(
         model.talker.speech.load_pretrained(wav2vec2)
     model.prepare_talker_training().to(device)
     schedule = EpochSchedule(plan, len(clips.train), processes.count())
-    training = TalkerTraining(model, clips, schedule, recipe)
+    training = PaperTalkerTraining(model, clips, schedule, recipe)
     record = run_record("talker", model=config, recipe=recipe, data=clips.record(), codec=codec)
     fit(
         model, schedule, training.losses, training.evaluate, folder,
-        watch="free_lve", warn=free_running_warnings, config=record,
+        watch="free_lve", warn=free_warnings, config=record,
     )  # fmt: skip
 
 
@@ -132,13 +134,13 @@ class TrainingClips:
 
 
 @dataclasses.dataclass(frozen=True)
-class CodecTraining:
+class PaperCodecTraining:
     """What `fit` needs to know of stage 1."""
 
-    codec: Codec
+    codec: PaperCodec
     clips: TrainingClips
     schedule: EpochSchedule
-    recipe: CodecRecipe
+    recipe: PaperCodecRecipe
 
     def losses(self, share: int) -> Losses:
         """Of one clip."""
@@ -176,13 +178,13 @@ class CodecTraining:
 
 
 @dataclasses.dataclass(frozen=True)
-class TalkerTraining:
+class PaperTalkerTraining:
     """What `fit` needs to know of stage 2."""
 
     model: PaperModel
     clips: TrainingClips
     schedule: EpochSchedule
-    recipe: TalkerRecipe
+    recipe: PaperTalkerRecipe
 
     def losses(self, share: int) -> Losses:
         """Of one clip, teacher-forced."""
@@ -196,7 +198,7 @@ class TalkerTraining:
         clips = self.clips.validation
         count = min(self.recipe.free_clips, len(clips))
         spread = [clips[round(place)] for place in np.linspace(0, len(clips) - 1, count)]
-        return _means([self._loss(clip) for clip in clips]) | free_running_figures(
+        return _means([self._loss(clip) for clip in clips]) | free_figures(
             self.model, self.clips.store, spread, self._samples
         )
 

@@ -10,6 +10,7 @@ from codetalker.render.colour import linear_from_srgb, srgb_from_linear
 _BACKDROP = ((0.25, 0.27, 0.31), (0.10, 0.11, 0.13))
 """sRGB in the middle and at the corners of the picture."""
 _TONES = 4096
+"""Steps of the tone curve: 16 for each of the 256 that a pixel can take."""
 _SHOULDER, _BRIGHTEST = 0.6, 1.5
 """Linear light: where the tone curve starts to bend, and what becomes white."""
 _FADE = 0.09

@@ -34,6 +34,7 @@ STUDIO = (
 )
 """Key from the upper left, cool fill, and two rims from behind."""
 _SKY, _GROUND = (0.28, 0.30, 0.34), (0.16, 0.12, 0.10)
+"""Linear light from above and from below, chosen by eye."""
 _WRAP = (0.30, 0.18, 0.12)
 """How far each colour of light creeps into the shadow: skin scatters red furthest."""
 

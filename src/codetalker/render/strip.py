@@ -19,8 +19,11 @@ from codetalker.render.renderer import Renderer
 from codetalker.rig import Rig
 
 _PAPER, _INK, _MARK = (255, 255, 255), (58, 84, 120), (214, 96, 64)
+"""sRGB."""
 _MARGIN = 6
+"""Pixels."""
 _MOST_FRAMES = 200
+"""A picture wider than that opens nowhere."""
 
 
 @dataclass(frozen=True)
