@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from codetalker.causal.codec import MOUTH, UPPER
+from codetalker.causal.gestures import LABIODENTAL, Gestures
 from codetalker.evaluation.mouth import Mouth
-from codetalker.model.codec import MOUTH, UPPER
 from codetalker.rig import bundled_head
-from codetalker.training.gestures import LABIODENTAL, Gestures
 
 HEAD = bundled_head()
 NAMES = HEAD.blendshape_names

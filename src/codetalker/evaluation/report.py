@@ -13,7 +13,7 @@ from codetalker.disk import replacing
 from codetalker.errors import OutputError
 from codetalker.evaluation.metrics import Result
 
-_FORMAT_VERSION = 1
+FORMAT_VERSION = 1
 
 _COLUMNS = (
     ("clips", "clips", "d"),
@@ -101,7 +101,7 @@ class Report:
     def as_json(self) -> dict[str, object]:
         """The stable form: keys are only ever added."""
         return {
-            "format_version": _FORMAT_VERSION,
+            "format_version": FORMAT_VERSION,
             "model": self.subject,
             "against": self.truth,
             "split": self.split,
