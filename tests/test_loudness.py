@@ -9,12 +9,12 @@ from codetalker.causal.loudness import BLOCK, Loudness
 from codetalker.windows import SpeechWindows
 from tiny_model import babble
 
-WINDOWS, LOUDNESS = SpeechWindows(), Loudness()
+WINDOWS = SpeechWindows()
 
 
-def levelled(samples: np.ndarray, loudness: Loudness = LOUDNESS) -> np.ndarray:
+def levelled(samples: np.ndarray) -> np.ndarray:
     cut = WINDOWS.cut(samples.astype(np.float32))
-    return np.stack(list(loudness.levelled(cut, WINDOWS.lead, WINDOWS.hop_samples, np.zeros(2))))
+    return np.stack(list(Loudness().levelled(cut, WINDOWS.lead, WINDOWS.hop_samples, np.zeros(2))))
 
 
 @pytest.mark.parametrize("decibels", [-10, -20, -30])
@@ -27,7 +27,7 @@ def test_a_quieter_recording_is_heard_alike(decibels: int) -> None:
 def test_what_lies_below_the_floor_stays_quiet() -> None:
     loudness = Loudness()
     faint = 10 ** ((loudness.floor - 20) / 20) * np.random.default_rng(0).standard_normal(64000)
-    heard = levelled(faint, loudness)
+    heard = levelled(faint)
     assert np.sqrt(np.mean(heard[10:] ** 2)) < 10 ** ((loudness.target - 15) / 20)
     assert not levelled(np.zeros(16000)).any()
 

@@ -110,10 +110,11 @@ def test_height_is_the_rank_correlation_of_the_widest_gap() -> None:
     spoken = clip(*[part for v in vowels for part in ((v, 0.1), ("s", 0.1))])
     noisy = [3 * VOWEL_HEIGHT[v] + random.normal(0, 1) + 4 for v in vowels]
     gap = np.interp(np.arange(800) / 100, np.arange(40) / 5 + 0.05, noisy)
-    found = summary([observe(spoken, motion(opened(gap), 100.0))])
+    seen = observe(spoken, motion(opened(gap), 100.0))
     widest = [gap[20 * i : 20 * i + 11].max() for i in range(40)]
-    expected = spearmanr(widest, [VOWEL_HEIGHT[v] for v in vowels]).statistic
-    assert found["height_correlation"] == pytest.approx(expected, abs=0.02)
+    np.testing.assert_allclose(seen["vowel_gap"], widest, atol=1e-4)
+    expected = spearmanr(seen["vowel_gap"], [VOWEL_HEIGHT[v] for v in vowels]).statistic
+    assert summary([seen])["height_correlation"] == pytest.approx(expected, abs=1e-9)
     assert figures(spoken, mouth(spoken, {}))["height_correlation"] is None  # all alike
 
 
@@ -190,6 +191,12 @@ def test_rest_is_judged_where_the_mouth_has_had_time(place: str) -> None:
         assert found["before_speech_mm"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize(("seconds", "counted"), [(0.4, 0), (0.6, 1)])
+def test_a_short_silence_at_the_end_is_no_pause(seconds: float, counted: int) -> None:
+    spoken = clip(("a", 0.4), ("sil", seconds))
+    assert figures(spoken, mouth(spoken, {}))["pauses"] == counted
+
+
 def test_first_frames_are_the_worst_of_half_a_second() -> None:
     weights = opened(np.zeros(200))
     weights[[10, 30]] = opened(np.array([3.0, 5.0]))  # 0.2 s and 0.6 s
@@ -258,6 +265,13 @@ def test_frame_rate_does_not_matter() -> None:
 def test_the_motion_of_another_recording_is_refused() -> None:
     with pytest.raises(DataError, match=r"1\.00 s of motion for 4\.00 s of phones"):
         observe(REST, Motion(np.zeros((25, 52), np.float32), HEAD.blendshape_names, 25))
+
+
+def test_a_phone_after_the_last_frame_has_its_shape() -> None:
+    spoken = clip(("a", 0.4), ("f", 0.05))
+    weights = mouth(spoken, {})[:20]  # 0.4 s
+    seen = observe(spoken, motion(weights, FPS))
+    assert seen["teeth"] == pytest.approx(MOUTH.lip_to_teeth_mm(weights[-1:]))
 
 
 def test_silence_may_be_in_parts_or_unknown_signs() -> None:

@@ -30,8 +30,9 @@ MARGIN_S = 0.3
 """Silence put around what is aligned, for the aligner wants some; its phones are cut off again."""
 LONGEST_PHONE_S = 0.6
 """A longer one is no phone: the text is not what is said."""
+LONG_SILENCE_S = 0.6
 QUIET = 0.5
-"""The level of silence is below this share of the phones'."""
+"""The level of a long silence is below this share of the phones'."""
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 _NAMED = re.compile(r"(?P<name>[^\s:;]+):\s+(?P<text>.+)")
 _SPHINX = re.compile(r"(?:<s>)?(?P<text>[^<(]+)(?:</s>)?\s*\((?P<name>\S+)\)")
@@ -67,8 +68,10 @@ def align(samples: NDArray[np.float32], text: str) -> list[tuple[str, int, int]]
     decoder = Decoder(lm=None, loglevel="FATAL", samprate=SAMPLE_RATE)
     spoken = words(text)
     unknown = [word for word in spoken if decoder.lookup_word(word) is None]
-    if unknown or not spoken or "[" in text:
-        raise DataError(f"not in the dictionary: {' '.join(unknown) or text}")
+    if not spoken or "[" in text:
+        raise DataError(f"no words, but {text}")
+    if unknown:
+        raise DataError(f"not in the dictionary: {' '.join(unknown)}")
     margin = np.zeros(round(MARGIN_S * SAMPLE_RATE))
     dither = np.random.default_rng(0).normal(0, 1, len(samples) + 2 * len(margin))  # no log of 0
     padded = np.concatenate([margin, samples * 32767, margin]) + dither
@@ -91,11 +94,14 @@ def align(samples: NDArray[np.float32], text: str) -> list[tuple[str, int, int]]
 def _speaks_in_silence(samples: NDArray[np.float64], phones: list[tuple[str, int, int]]) -> bool:
     """Whether a stretch taken for silence is about as loud as the phones: more is said in it."""
     step = round(FRAME_S * SAMPLE_RATE)
-    power = {True: [], False: []}
+    speech, silence = [], [0.0]
     for name, start, end in phones:
-        if name != "SIL" or (end - start) * FRAME_S > LONGEST_PHONE_S:
-            power[name == "SIL"].append(np.square(samples[start * step : end * step]).mean())
-    return max(power[True], default=0.0) > QUIET**2 * np.mean(power[False])
+        power = np.square(samples[start * step : end * step]).mean()
+        if name != "SIL":
+            speech.append(power)
+        elif (end - start) * FRAME_S > LONG_SILENCE_S:
+            silence.append(power)
+    return max(silence) > QUIET**2 * np.mean(speech)
 
 
 def timed(

@@ -10,6 +10,7 @@ what must be installed and where voices and texts come from.
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
 import zlib
 from collections.abc import Iterator
@@ -72,6 +73,13 @@ def _options() -> argparse.Namespace:
     )
     options = parser.parse_args()
     options.voices = options.voices or (ENGLISH if options.language == "en" else OTHERS)
+    missing = [program for program in ("espeak-ng", "flite") if not shutil.which(program)]
+    if missing:
+        parser.error(f"not installed; run: apt-get install {' '.join(missing)}")
+    if options.language != "en" and options.language not in texts.LANGUAGES:
+        parser.error(
+            f"no sentences in {options.language!r}; there are: en {' '.join(texts.LANGUAGES)}"
+        )
     return options
 
 

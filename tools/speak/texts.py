@@ -18,6 +18,7 @@ import numpy as np
 
 VALIDATION_SHARE = 0.1
 _SENTENCES = Path(__file__).with_name("sentences")
+LANGUAGES = tuple(sorted(path.stem for path in _SENTENCES.glob("*.txt")))
 _WORDS = (4, 24)  # shorter is often a fragment, longer is several breaths
 _TITLES = {"Mr.": "Mister", "Mrs.": "Missus", "Dr.": "Doctor", "St.": "Saint", "&c.": "et cetera"}
 
@@ -88,11 +89,7 @@ def english(novels: Path, split: str, random: np.random.Generator) -> Iterator[s
 
 
 def others(language: str, start: int) -> Iterator[str]:
-    """Our sentences in another language, over and over, from number `start` on.
-
-    Raises:
-        FileNotFoundError: there are none in that language.
-    """
+    """Our sentences in another language, over and over, from number `start` on."""
     lines = (_SENTENCES / f"{language}.txt").read_text(encoding="utf-8").splitlines()
     return islice(cycle(lines), start, None)
 

@@ -44,7 +44,7 @@ def targets_of(clip: PhoneClip | None, frames: int, fps: float) -> NDArray[np.fl
     """(frames, 7) float32: what the phones ask of each motion frame; without a clip, nothing.
 
     A phone asks the frame nearest to its middle; one that must not be shut, all frames within its
-    middle half.
+    middle half, and one that must, those of its first three quarters: then comes its release.
     """
     targets = np.full((frames, COLUMNS), NOTHING, np.float32)
     if clip is None:
@@ -60,8 +60,11 @@ def targets_of(clip: PhoneClip | None, frames: int, fps: float) -> NDArray[np.fl
         elif 0 <= middle < frames:
             _ask(targets[middle], phone)
             quarter = (end - start) / 4
-            inner = slice(int(np.ceil((start + quarter) * fps)), int((end - quarter) * fps) + 1)
-            targets[inner, OPEN] = max(targets[middle, OPEN], float(phone in NEVER_SHUT))
+            last = int((end - quarter) * fps) + 1
+            if phone in BILABIAL:
+                targets[int(np.ceil(start * fps)) : last, SHUT] = 1
+            elif phone in NEVER_SHUT:
+                targets[int(np.ceil((start + quarter) * fps)) : last, OPEN] = 1
     return targets
 
 
@@ -80,7 +83,7 @@ class PhoneLoss(nn.Module):
 
     CLOSED, OPENED, LIP_TO_TEETH = 0.2, 1.4, 0.8
     """mm: lips that meet; the least gap of a sound that needs one; a lip at the teeth."""
-    OPENING = 5.0
+    OPENING = 2.5
     """mm that the most open vowel is opened more than the closest, at least."""
     ROUNDING = 5.0
     """mm that the mouth is wider in spread sounds than in rounded ones, at least."""
@@ -90,7 +93,7 @@ class PhoneLoss(nn.Module):
     def __init__(self, rig: Rig) -> None:
         super().__init__()
         mouth = Mouth(rig)
-        lip, teeth = mouth._lower_lip, mouth._upper_teeth
+        lip, teeth = mouth.lower_lip, mouth.upper_teeth
         lips = rig.basis("lips").reshape(len(rig.blendshape_names), -1)
         still = 1e6 * lips.astype(np.float64) @ lips.T / (lips.shape[1] / 3)
         driven = np.isin(np.arange(len(still)), MOUTH_CHANNELS)
@@ -117,6 +120,7 @@ class PhoneLoss(nn.Module):
         gap, width = motion @ self.gap, motion @ self.width
         flags = targets[..., :HEIGHT] > 0
         vowel = targets[..., HEIGHT] >= 0
+        narrow = (self.OPENED - gap).clamp(min=0).square()
         higher = (targets[..., HEIGHT, None] - targets[..., None, :, HEIGHT]).clamp(min=0)
         both = vowel[..., None] & vowel[..., None, :] & (higher > 0.2)
         rounder = flags[..., WIDE, None] & flags[..., None, :, ROUND]
@@ -124,7 +128,10 @@ class PhoneLoss(nn.Module):
         widened = width[..., None] - width[..., None, :]
         return {
             "shut": _mean((gap - self.CLOSED).clamp(min=0).square(), flags[..., SHUT]),
-            "open": _mean((self.OPENED - gap).clamp(min=0).square(), flags[..., OPEN]),
+            # vowels are many and easily open: consonants count by themselves, and so does w
+            "open": _mean(narrow, flags[..., OPEN])
+            + _mean(narrow, flags[..., OPEN] & ~vowel) / 2
+            + _mean(narrow, flags[..., OPEN] & flags[..., ROUND] & ~vowel) / 2,
             "teeth": _mean(self._from_teeth(motion[flags[..., TEETH]]), None)
             + _mean((1.0 - gap).clamp(min=0).square(), flags[..., TEETH]),
             "height": _mean((self.OPENING * higher - opened).clamp(min=0), both),

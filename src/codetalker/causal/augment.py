@@ -53,19 +53,19 @@ class Augmentation:
         def chance(probability: float) -> bool:
             return bool(random.random() < probability)
 
-        telephone = chance(0.12)
+        telephone = chance(0.08)
         band = (
             (300.0, 3400.0) if telephone else (random.uniform(0, 120), random.uniform(4500, 8000))
         )
         return Augmentation(
             speed=float(np.exp(random.uniform(-0.12, 0.14))) if chance(0.5) else 1.0,
-            pitch=float(np.exp(random.uniform(-0.3, 0.75))) if chance(0.8) else 1.0,
-            formant=float(np.exp(random.uniform(-0.14, 0.22))) if chance(0.8) else 1.0,
-            equaliser=tuple(random.normal(0, 4.0, 6)),
+            pitch=float(np.exp(random.uniform(-0.25, 0.55))) if chance(0.6) else 1.0,
+            formant=float(np.exp(random.uniform(-0.1, 0.16))) if chance(0.5) else 1.0,
+            equaliser=tuple(random.normal(0, 2.5, 6)),
             band=band if telephone or chance(0.4) else (0.0, 8000.0),
-            reverberation=random.uniform(0.1, 0.7) if chance(0.4) else 0.0,
-            wetness=random.uniform(0.02, 0.4),
-            noise=-random.uniform(5, 60),
+            reverberation=random.uniform(0.1, 0.6) if chance(0.3) else 0.0,
+            wetness=random.uniform(0.02, 0.25),
+            noise=-random.uniform(15, 60),
             tilt=random.uniform(-6, 0),
             gain=random.uniform(-22, 4),
             companded=telephone or chance(0.05),

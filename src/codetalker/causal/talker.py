@@ -44,14 +44,14 @@ class TalkerConfig:
     code_width: int
     channels: int = 52
     features: int = 384
-    bottleneck: int = 96
-    width: int = 192
-    layers: int = 3
+    bottleneck: int = 64
+    width: int = 160
+    layers: int = 2
     attention_heads: int = 4
-    feedforward: int = 768
+    feedforward: int = 640
     period: int = 25
-    window: int = 50
-    dropout: float = 0.1
+    window: int = 25
+    dropout: float = 0.15
     remembered: tuple[int, ...] = UPPER_FACE_CHANNELS
 
     @classmethod

@@ -58,11 +58,11 @@ class TalkerRecipe:
         commitment: weight of the distance to the nearest codes where no true ones are known.
     """
 
-    batch: int = 12
+    batch: int = 16
     phone_batch: int = 8
-    frames: int = 72
-    main_share: float = 0.5
-    clean_share: float = 0.25
+    frames: int = 80
+    main_share: float = 0.55
+    clean_share: float = 0.8
     regression: float = 1.0
     query: float = 0.3
     noise: float = 0.02
@@ -71,17 +71,17 @@ class TalkerRecipe:
     blend_share: float = 0.15
     closure: float = 0.2
     spread: float = 1.0
-    shut: float = 0.3
-    open: float = 0.3
-    teeth: float = 0.05
-    height: float = 0.1
-    round: float = 0.1
-    rest: float = 0.5
-    commitment: float = 0.1
+    shut: float = 0.6
+    open: float = 0.25
+    teeth: float = 0.06
+    height: float = 0.02
+    round: float = 0.08
+    rest: float = 1.0
+    commitment: float = 0.3
 
 
 TALKER_PLAN = Plan(
-    steps=3000, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=200
+    steps=2500, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=250
 )
 
 

@@ -69,7 +69,7 @@ class Mouth:
         Raises:
             RigError: the rig has no teeth.
         """
-        lip, teeth = self._lower_lip, self._upper_teeth
+        lip, teeth = self.lower_lip, self.upper_teeth
         offsets = np.tensordot(np.asarray(weights, np.float64), self.rig.blendshapes[:, lip], 1)
         lips = (self.rig.template[lip] + offsets).reshape(-1, 3)
         squares = (lips**2).sum(1)[:, None] + (teeth**2).sum(1) - 2 * lips @ teeth.T
@@ -82,15 +82,15 @@ class Mouth:
         return -self.rig.blendshapes[self.rig.blendshape_names.index("jawOpen"), :, 1]
 
     @cached_property
-    def _lower_lip(self) -> NDArray[np.int32]:
-        """Vertices of the middle of the lower lip: of all lips, those that follow the jaw."""
+    def lower_lip(self) -> NDArray[np.int32]:
+        """(L,) vertices of the middle of the lower lip: of all lips, those that follow the jaw."""
         lips = self.rig.regions["lips"]
         middle = np.abs(self.rig.template[lips, 0]) < _MIDDLE_M
         lowered = self._jaw[lips] > self._jaw[self.rig.lip_gap[1]].mean() / 2
         return lips[middle & lowered]
 
     @cached_property
-    def _upper_teeth(self) -> NDArray[np.float64]:
+    def upper_teeth(self) -> NDArray[np.float64]:
         """(S, 3) metres, points all over the middle of the upper teeth."""
         surface = self.rig.surface
         names = [material.name for material in surface.materials] if surface else []

@@ -91,7 +91,8 @@ class _Curves:
 
     def lip_to_teeth(self, start: float, end: float) -> float:
         """The least distance of the lower lip from the upper teeth in a phone."""
-        near = (self.times > start - 1 / self.fps) & (self.times < end + 1 / self.fps)
+        first = min(int(start * self.fps), len(self.times) - 1)
+        near = slice(first, max(first, int(np.ceil(end * self.fps))) + 1)
         distance = _mouth().lip_to_teeth_mm(self.weights[near])
         return float(np.interp(_steps(start, end), self.times[near], distance).min())
 

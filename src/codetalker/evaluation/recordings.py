@@ -84,7 +84,7 @@ def score_seen(
             own.append({"style": name, "clip": clip.name, **seen.score_clip(clip, make(clip))})
             tick(clip)
         rows += [*own, {"style": name, "clip": ALL, **seen.summary(own)}]
-    return Sheet(subject, str(folder), ("style", "clip"), seen.LINES, tuple(rows))
+    return Sheet(subject, str(folder), ("style", "clip"), seen.LINES, tuple(rows), across=True)
 
 
 def score_phones(

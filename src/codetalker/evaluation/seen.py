@@ -37,12 +37,12 @@ _EYES = (36, 45)  # iBUG-68: outer corners
 LINES = (
     Line("lag ms", "lag_ms", ".0f"),
     Line("correlation", "correlation", ".3f"),
-    Line("separation of shut and open", "separation", ".3f"),
+    Line("separation", "separation", ".3f"),
     Line("shut found", "shut_found"),
     Line("false shut", "false_shut"),
-    Line("spread of the gap, predicted over seen", "spread"),
-    Line("width correlation", "width_correlation", ".3f"),
-    Line("spread of the width, predicted over seen", "width_spread"),
+    Line("spread", "spread"),
+    Line("width corr", "width_correlation", ".3f"),
+    Line("width spread", "width_spread"),
     Line("clips", "clips", "d"),
 )
 _MEANS = tuple(line.figure for line in LINES[1:-1])

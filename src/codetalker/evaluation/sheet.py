@@ -55,10 +55,11 @@ class Sheet:
     def show(self, console: Console) -> None:
         """Print the table and the notes; as wide as they are where nobody's terminal limits it."""
         if not console.is_terminal:
-            console.width = 240
+            console.width = 1000
         shown = [line for line in self.lines if _known(self.rows, line)]
-        heads = [[_label(row.get(name)) for name in self.labels] for row in self.rows]
-        cells = [[_cell(row, line) for line in shown] for row in self.rows]
+        rows = [row for i, row in enumerate(self.rows) if self.across or not self._repeats(i)]
+        heads = [[_label(row.get(name)) for name in self.labels] for row in rows]
+        cells = [[_cell(row, line) for line in shown] for row in rows]
         table = Table(title=f"{self.subject} on {self.against}", title_justify="left")
         if self.across:
             for name in self.labels:
@@ -76,6 +77,14 @@ class Sheet:
         console.print(table)
         for note in self.notes:
             console.print(note, markup=False, highlight=False)
+
+    def _repeats(self, index: int) -> bool:
+        """Whether a row has the figures of the one before, as that of an only language has."""
+        figures = [
+            {name: value for name, value in row.items() if name not in self.labels}
+            for row in self.rows[max(index - 1, 0) : index + 1]
+        ]
+        return index > 0 and figures[0] == figures[1]
 
     def as_json(self) -> dict[str, object]:
         """The stable form: keys are only ever added."""
