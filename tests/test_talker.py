@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import codetalker
 from codetalker.audio import SAMPLE_RATE, Waveform
+from codetalker.blinks import LEARNED, LIDS
 from codetalker.bundle import load_bundle
 from codetalker.errors import AudioError, OptionError, StyleError
 from codetalker.model.codec import MOUTH, UPPER
@@ -126,8 +127,31 @@ def test_seeds_give_the_same_again_and_change_only_what_is_sampled(talker: Talke
 def test_without_temperature_nothing_is_sampled(talker: Talker, tiny_bundle: Path) -> None:
     bundle = load_bundle(tiny_bundle)
     cold = Talker(replace(bundle, temperature=np.zeros_like(bundle.temperature)))
-    first, other = (cold.animate(babble(1), rate=SAMPLE_RATE, seed=s).weights for s in (0, 1))
+    first, other = (
+        cold.animate(babble(1), rate=SAMPLE_RATE, seed=s, blinks=False).weights for s in (0, 1)
+    )
     np.testing.assert_array_equal(first, other)
+
+
+def test_procedural_blinks_touch_the_lids_alone_and_can_be_switched_off(talker: Talker) -> None:
+    sound = babble(12)
+    with_blinks, without = (
+        talker.animate(sound, rate=SAMPLE_RATE, blinks=blinks) for blinks in (True, False)
+    )
+    eyes = [talker.bundle.blendshapes.index(name) for name in LIDS]
+    others = np.setdiff1d(np.arange(52), eyes)
+    np.testing.assert_array_equal(with_blinks.weights[:, others], without.weights[:, others])
+    lids = with_blinks.weights[:, eyes]
+    assert (lids.max(0) == 1).all()  # it blinks
+    np.testing.assert_array_equal(lids.min(0) <= LEARNED, [True, True])  # and opens again
+    assert not np.array_equal(lids, without.weights[:, eyes])
+
+
+def test_a_quieter_recording_moves_alike(talker: Talker) -> None:
+    loud, quiet = (
+        talker.animate(gain * babble(3), rate=SAMPLE_RATE).weights for gain in (1.0, 0.03)
+    )
+    np.testing.assert_allclose(quiet, loud, atol=1e-3)
 
 
 def test_noise_of_a_frame_depends_on_seed_and_frame_alone(talker: Talker) -> None:

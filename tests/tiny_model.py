@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from codetalker.blinks import Blinks
 from codetalker.bundle import Bundle
+from codetalker.loudness import Loudness
 from codetalker.model.codec import MOUTH, UPPER, Codec, CodecConfig, Part
 from codetalker.model.export import export_bundle
 from codetalker.model.talker import Talker, TalkerConfig
@@ -67,7 +69,7 @@ def export_tiny(folder: Path) -> Bundle:
     """The default style is not the first of the table; the upper face is sampled."""
     return export_bundle(
         folder, tiny_encoder(), tiny_talker(), tiny_codec(), bundled_head(), STYLES, "bert",
-        (0.0, 1.0), WINDOWS, {"weights": "random"},
+        (0.0, 1.0), WINDOWS, {"weights": "random"}, Loudness(), Blinks(),
     )  # fmt: skip
 
 
