@@ -81,7 +81,7 @@ class TalkerRecipe:
 
 
 TALKER_PLAN = Plan(
-    steps=2500, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=250
+    steps=2200, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=200
 )
 
 
@@ -258,8 +258,13 @@ class TalkerTraining(nn.Module):
         }
 
     def _styles(self, own: Tensor) -> Tensor:
-        """(B, 1, width) embeddings: one's own, the neutral one, or a mixture of both."""
+        """(B, 1, width) embeddings: one's own, the neutral one, or a mixture of both.
+
+        Phones are spoken in any style: in a single one, nothing would tell its motion's size.
+        """
         recipe = self.recipe
+        own = own.clone()
+        own[recipe.batch :] = torch.randint(self.talker.config.styles, (len(own) - recipe.batch,))
         share = torch.rand(len(own))
         mixed = torch.rand(len(own)) * (share < recipe.blend_share)
         neutral = torch.where(share > 1 - recipe.neutral_share, torch.ones(len(own)), mixed)
