@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from codetalker.arkit import UPPER_FACE_CHANNELS
 from codetalker.causal.articulation import (
     HEIGHT,
     NOTHING,
@@ -20,7 +21,6 @@ from codetalker.causal.articulation import (
     PhoneLoss,
     targets_of,
 )  # fmt: skip
-from codetalker.causal.codec import UPPER
 from codetalker.data.phones import PhoneClip
 from codetalker.rig import bundled_head
 
@@ -95,7 +95,7 @@ def test_open_vowels_are_more_open_than_close_ones_and_spread_sounds_wider(
 
 def test_rest_is_of_the_mouth_alone(loss: PhoneLoss) -> None:
     blink = torch.zeros(len(NAMES))
-    blink[list(UPPER.channels)] = 0.7
+    blink[list(UPPER_FACE_CHANNELS)] = 0.7
     assert of(loss, [blink], [asked(REST)])["rest"] == 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from codetalker.causal.codec import MOUTH, UPPER
+from codetalker.arkit import MOUTH_CHANNELS, UPPER_FACE_CHANNELS
 from codetalker.causal.gestures import LABIODENTAL, Gestures
 from codetalker.evaluation.mouth import Mouth
 from codetalker.rig import bundled_head
@@ -25,7 +25,7 @@ def test_a_posture_is_short_and_leaves_eyes_and_the_given_motion_alone() -> None
         after = gestures.blend(before, np.random.default_rng(seed))
         np.testing.assert_array_equal(before, kept)
         np.testing.assert_array_equal(
-            after[:, list(UPPER.channels)], before[:, list(UPPER.channels)]
+            after[:, list(UPPER_FACE_CHANNELS)], before[:, list(UPPER_FACE_CHANNELS)]
         )
         rows = (after != before).any(1)
         assert 3 <= rows.sum() <= 3 * 8
@@ -46,7 +46,7 @@ def test_the_lip_at_the_teeth_is_at_the_teeth_and_not_a_closure() -> None:
 
 def test_corners_move_further_and_the_gap_hardly() -> None:
     gestures, before, mouth = Gestures(HEAD, []), 0.5 * motion(), Mouth(HEAD)
-    other = [c for c in MOUTH.channels if "Pucker" not in NAMES[c] and "Funnel" not in NAMES[c]
+    other = [c for c in MOUTH_CHANNELS if "Pucker" not in NAMES[c] and "Funnel" not in NAMES[c]
              and not any(k in NAMES[c] for k in ("Smile", "Stretch", "Dimple"))]  # fmt: skip
     spread = []
     for seed in range(10):
