@@ -17,10 +17,10 @@ from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.causal.features import extract
 from codetalker.causal.whisper import (
     LOG_MEL_REFERENCE,
-    Layer,
     LogMel,
     WhisperConfig,
     WhisperEncoder,
+    WhisperLayer,
     load_whisper,
     mel_filters,
 )
@@ -82,7 +82,7 @@ def test_mel_filters_peak_at_known_frequencies() -> None:
 @pytest.mark.parametrize("queries", [1, 5, 9])
 def test_a_layer_is_torchs_pre_norm_layer(queries: int) -> None:
     torch.manual_seed(0)
-    ours = Layer(16, 4).eval()
+    ours = WhisperLayer(16, 4).eval()
     theirs = nn.TransformerEncoderLayer(
         16, 4, 64, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
     ).eval()

@@ -227,6 +227,16 @@ def test_styles_differ_and_the_default_comes_first(talker: CausalTalker) -> None
     assert not np.array_equal(anna, bert)
 
 
+def test_a_blend_is_the_mean_of_its_styles(talker: CausalTalker) -> None:
+    anna, bert = (talker.start(style=name).style for name in ("anna", "bert"))
+    blend = talker.start(style="anna:1,bert:3").style
+    np.testing.assert_allclose(blend, 0.25 * anna + 0.75 * bert, atol=1e-6)
+    np.testing.assert_array_equal(talker.start(style={"anna": 2.0}).style, anna)
+    sound = babble(1)
+    mixed = talker.animate(sound, rate=SAMPLE_RATE, style="anna:1,bert:3").weights
+    assert not np.array_equal(mixed, talker.animate(sound, rate=SAMPLE_RATE, style="bert").weights)
+
+
 @pytest.mark.parametrize(
     ("style", "hint"), [("ana", "did you mean 'anna'"), ("zzz", "choose from bert, anna")]
 )

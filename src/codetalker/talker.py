@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from codetalker.causal.stream import Live, StreamState
     from codetalker.motion import Motion
     from codetalker.progress import Progress
+    from codetalker.styles import Style
     from codetalker.vertex_motion import VertexMotion
 
 FAMILIES = {
@@ -69,7 +70,7 @@ class Talker(Protocol):
         audio: str | PathLike[str] | Waveform | ArrayLike,
         *,
         rate: float | None = None,
-        style: str | None = None,
+        style: Style | None = None,
         strength: float = 1.0,
         fps: float | None = None,
         seed: int = 0,
@@ -79,7 +80,7 @@ class Talker(Protocol):
 
         Args:
             audio: a path, a `Waveform`, or (N,) or (N, channels) samples at `rate` Hz.
-            style: one of `styles`.
+            style: one of `styles`, or a blend of some: `A:0.3,B:0.7`.
             strength: scale of the articulation, 0 to 3; 1 is as trained.
             fps: frames per second of the result; the model's own by default.
             seed: of what speech does not determine, such as blinks.
@@ -101,7 +102,7 @@ class StreamingTalker(Talker, Protocol):
         ...
 
     def stream(
-        self, rate: int = ..., *, style: str | None = None, strength: float = 1.0, seed: int = 0
+        self, rate: int = ..., *, style: Style | None = None, strength: float = 1.0, seed: int = 0
     ) -> Live:
         """Start a live stream of sound at `rate` Hz."""
         ...

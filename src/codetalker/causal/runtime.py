@@ -28,10 +28,11 @@ from codetalker.audio import (
 from codetalker.causal.blinks import LIDS, Blinks, draw_curve, lids
 from codetalker.causal.bundle import Bundle, load_bundle
 from codetalker.causal.stream import Live, StreamState
-from codetalker.errors import ModelError, OptionError, StyleError, did_you_mean
+from codetalker.errors import ModelError, OptionError
 from codetalker.files import formats_of
 from codetalker.motion import Motion, check_fps
 from codetalker.progress import Progress
+from codetalker.styles import Style, shares_of
 
 JAW, RESTING = "jawOpen", 0.03
 """Below this weight of the jaw, the mouth rests."""
@@ -110,7 +111,7 @@ class CausalTalker:
         audio: str | PathLike[str] | Waveform | ArrayLike,
         *,
         rate: float | None = None,
-        style: str | None = None,
+        style: Style | None = None,
         strength: float = 1.0,
         fps: float | None = None,
         seed: int = 0,
@@ -121,7 +122,7 @@ class CausalTalker:
 
         Args:
             audio: a path, a `Waveform`, or (N,) or (N, channels) samples at `rate` Hz.
-            style: one of `styles`.
+            style: one of `styles`, or a blend of some: `A:0.3,B:0.7`.
             strength: scale of the articulation; 1 is as trained.
             fps: frames per second of the result; the model's own by default.
             seed: of what speech does not determine, such as blinks.
@@ -150,7 +151,7 @@ class CausalTalker:
         self,
         rate: float = SAMPLE_RATE,
         *,
-        style: str | None = None,
+        style: Style | None = None,
         strength: float = 1.0,
         seed: int = 0,
         blinks: bool = True,
@@ -185,7 +186,7 @@ class CausalTalker:
         self,
         rate: float = SAMPLE_RATE,
         *,
-        style: str | None = None,
+        style: Style | None = None,
         strength: float = 1.0,
         seed: int = 0,
         blinks: bool = True,
@@ -314,11 +315,12 @@ class CausalTalker:
         noise[0, drawn] = random.gumbel(size=noise[0, drawn].shape) * temperature[drawn, None]
         return noise
 
-    def _style(self, name: str | None) -> NDArray[np.float32]:
-        styles = self.bundle.styles
-        if name is not None and name not in styles:
-            raise StyleError(f"there is no style {name!r}; {did_you_mean(name, styles)}")
-        return styles[name or self.styles[0]]
+    def _style(self, style: Style | None) -> NDArray[np.float32]:
+        """(width,) embedding of a style, or the mean of several by their shares."""
+        rows = self.bundle.styles
+        shares = shares_of(self.styles[0] if style is None else style, self.styles)
+        blend = sum(share * rows[name] for name, share in shares.items())
+        return np.asarray(blend, np.float32)
 
 
 def _session(

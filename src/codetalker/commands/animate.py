@@ -49,7 +49,7 @@ def animate(
             several files.
         format: the formats to write into a folder, separated by commas.
         model: folder or name of a model; the bundled one by default.
-        style: a speaking style of the model.
+        style: a speaking style of the model, or a blend such as s1:0.5,s3:0.5.
         strength: scale of the articulation, 1 as trained.
         fps: frames per second, above 0 and up to 240; the model's own by default.
         seed: for models that draw at random.

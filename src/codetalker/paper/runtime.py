@@ -6,7 +6,6 @@ In the flow **speech -> features -> codes -> motion** -> mesh -> file, all of it
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -16,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from codetalker.audio import SAMPLE_RATE, Waveform, as_waveform
-from codetalker.errors import AudioError, ModelError, OptionError, StyleError, did_you_mean
+from codetalker.errors import AudioError, ModelError, OptionError
 from codetalker.files import formats_of
 from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.motion import check_fps
@@ -26,6 +25,7 @@ from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
 from codetalker.paper.precision import set_precision
 from codetalker.progress import Progress
+from codetalker.styles import Style, shares_of
 from codetalker.training import processes
 from codetalker.vertex_motion import VertexMotion
 
@@ -114,7 +114,7 @@ class PaperTalker:
         audio: str | os.PathLike[str] | Waveform | ArrayLike,
         *,
         rate: float | None = None,
-        style: str | Mapping[str, float] | None = None,
+        style: Style | None = None,
         strength: float = 1.0,
         fps: float | None = None,
         seed: int = 0,
@@ -183,33 +183,13 @@ class PaperTalker:
             return Mesh(mesh.vertices, self.face.triangles)
         return mesh
 
-    def _style_weights(self, style: str | Mapping[str, float] | None) -> torch.Tensor:
+    def _style_weights(self, style: Style | None) -> torch.Tensor:
         """(S,) weights that sum to 1."""
         subjects = self.config.talker.subjects
         weights = torch.zeros(len(subjects))
-        for name, share in _blend(style or self.styles[0]).items():
-            if name not in subjects:
-                raise StyleError(f"there is no style {name!r}; {did_you_mean(name, subjects)}")
+        for name, share in shares_of(self.styles[0] if style is None else style, subjects).items():
             weights[subjects.index(name)] = share
-        if not (weights.isfinite().all() and (weights >= 0).all() and weights.sum() > 0):
-            raise StyleError(f"the style {style!r} needs shares of 0 or more, not all 0")
-        return weights / weights.sum()
-
-
-def _blend(style: str | Mapping[str, float]) -> dict[str, float]:
-    """`A` or `A:0.3,B:0.7` -> name -> share."""
-    if not isinstance(style, str):
-        return dict(style)
-    blend = {}
-    for part in style.split(","):
-        name, colon, share = part.strip().partition(":")
-        try:
-            blend[name] = float(share) if colon else 1.0
-        except ValueError:
-            raise StyleError(
-                f"the share {share!r} in style {style!r} is no number; write A:0.3,B:0.7"
-            ) from None
-    return blend
+        return weights
 
 
 def _mesh(template: Face) -> Mesh:
