@@ -14,6 +14,7 @@ import codetalker
 from codetalker import cli
 from codetalker.cli import COMMANDS, Command, main
 from codetalker.errors import CodeTalkerError
+from codetalker.mood import with_mood
 from codetalker.motion import Motion
 from conftest import write_sound
 from fake_talker import FakeTalker
@@ -127,6 +128,18 @@ def test_without_o_a_glb_and_an_mp4_appear_beside_the_recording(
     assert status("animate", short) == 0
     assert written(speech.parent) == {"speech.flac", "short.wav", "short.glb", "short.mp4"}
     assert "0.12 s, 3 frames at 25 fps" in capsys.readouterr().out
+
+
+def test_a_mood_is_laid_over_the_motion(
+    talker: FakeTalker, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, happy = (speech.with_suffix(suffix) for suffix in (".npz", ".happy.npz"))
+    assert status("animate", speech, "-o", plain) == 0
+    assert status("animate", speech, "-o", happy, "--mood", "happy:0.5") == 0
+    expected = with_mood(Motion.load(plain), "happy", 0.5)
+    np.testing.assert_allclose(Motion.load(happy).weights, expected.weights)
+    assert status("animate", speech, "-o", happy, "--mood", "hapy") == 2
+    assert "did you mean 'happy'" in capsys.readouterr().err
 
 
 def test_several_recordings_fill_a_folder(talker: FakeTalker, speech: Path) -> None:

@@ -6,6 +6,7 @@ In the flow **speech -> features -> codes -> motion -> mesh -> file**, all of it
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -33,8 +34,10 @@ def animate(
     model: Annotated[str | None, _shown_as("MODEL")] = None,
     style: Annotated[str | None, _shown_as("STYLE")] = None,
     strength: float = 1.0,
+    mood: Annotated[str | None, _shown_as("MOOD")] = None,
     fps: Annotated[float | None, _shown_as("FPS")] = None,
     seed: int = 0,
+    blinks: bool = True,
     template: Annotated[Path | None, _shown_as("FACE")] = None,
     mode: Literal["exact", "fast"] | None = None,
 ) -> int:
@@ -51,8 +54,11 @@ def animate(
         model: folder or name of a model; the bundled one by default.
         style: a speaking style of the model, or a blend such as s1:0.5,s3:0.5.
         strength: scale of the articulation, 1 as trained.
+        mood: happy, sad, angry or surprised, with an intensity if you like (happy:0.5): an
+            expression laid over the motion, not learned; for models of blendshapes.
         fps: frames per second, above 0 and up to 240; the model's own by default.
         seed: for models that draw at random.
+        blinks: procedural ones, where the model has them.
         template: a face of the model's topology, .obj or .ply; for models of vertices.
         mode: exact for the published output, fast for long speech; for models of vertices.
     """
@@ -68,11 +74,13 @@ def animate(
     for path in [path for _, paths in jobs for path in paths]:
         check_output(path, talker.formats)
     options = {"style": style, "strength": strength, "fps": fps, "seed": seed}
-    options |= _own_options(talker, {"template": template, "mode": mode})
+    own = {"template": template, "mode": mode, "blinks": None if blinks else False}
+    options |= _own_options(talker, own)
+    change = _change(talker, mood)
     failures = 0
     for recording, paths in jobs:
         try:
-            _animate_one(talker, recording, paths, **options)
+            _animate_one(talker, recording, paths, change, **options)
         except (AudioError, OutputError) as error:
             if len(jobs) == 1:
                 raise
@@ -90,11 +98,27 @@ def _own_options(talker: Talker, values: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _animate_one(talker: Talker, recording: Path, paths: list[Path], **options) -> None:
+def _change(talker: Talker, mood: str | None) -> Callable[[Any], Any]:
+    """What is laid over the motion."""
+    if mood is None:
+        return lambda motion: motion
+    from codetalker.mood import parse_mood, with_mood
+    from codetalker.motion import Motion
+
+    name, intensity = parse_mood(mood)
+    if talker.motion_type is not Motion:
+        raise OptionError("moods are for models of blendshapes; leave --mood out")
+    return lambda motion: with_mood(motion, name, intensity)
+
+
+def _animate_one(
+    talker: Talker, recording: Path, paths: list[Path], change: Callable[[Any], Any], **options: Any
+) -> None:
     from codetalker.audio import Waveform
 
     with ProgressBar(recording.name) as bar:
-        motion = talker.animate(Waveform.load(recording), **options, progress=bar.update)
+        made = talker.animate(Waveform.load(recording), **options, progress=bar.update)
+    motion = change(made)
     for path in paths:
         with ProgressBar(path.name) as bar:
             written = motion.save(path, progress=bar.update)
