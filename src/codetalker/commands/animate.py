@@ -29,6 +29,7 @@ def _shown_as(metavar: str, *aliases: str):
 
 def animate(
     audio: Annotated[Positional[tuple[Path, ...]], _shown_as("AUDIO...")],
+    *,
     output: Annotated[UseAppendAction[tuple[Path, ...]], _shown_as("OUT", "-o")] = (),
     format: Annotated[str | None, _shown_as("NPZ,GLB,...")] = None,
     model: Annotated[str | None, _shown_as("MODEL")] = None,

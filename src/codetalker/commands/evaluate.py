@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[Positional[str | None], arg(metavar="MODEL")] = None,
     corpus: Annotated[Path | None, arg(metavar="DIR")] = None,
+    *,
     against: Annotated[Path | None, arg(metavar="STORE")] = None,
     seen: Annotated[Path | None, arg(metavar="DIR")] = None,
     phones: Annotated[Path | None, arg(metavar="DIR")] = None,

@@ -23,6 +23,7 @@ def prepare(
     dataset: tyro.conf.Positional[Literal["vocaset", "biwi", "own"]],
     source: tyro.conf.Positional[Path],
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))],
+    *,
     fps: float | None = None,
     unit_mm: float | None = None,
     val: tuple[str, ...] = (),
