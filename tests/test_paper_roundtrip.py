@@ -57,7 +57,7 @@ def test_from_the_published_data_to_motion_and_figures(tmp_path):
     assert main(["prepare", "vocaset", str(source), "-o", str(store)]) == 0
 
     codec, talker = tmp_path / "codec", tmp_path / "talker"
-    plan = ("--plan.learning-rate", "1e-3", "--plan.evaluate-every", "10", "--plan.epochs")
+    plan = ("--plan.learning-rate", "1e-3", "--plan.evaluate-every", "1", "--plan.epochs")
     assert main(codec_command(store, codec, *plan, "60")) == 0
     error = logged(codec, "val_reconstruction")
     assert error[-1] < 0.8 * error[0]  # it learns
@@ -68,7 +68,7 @@ def test_from_the_published_data_to_motion_and_figures(tmp_path):
     wav2vec2 = write_wav2vec2(tmp_path / "wav2vec2")
     assert main(talker_command(store, codec, talker, wav2vec2, *plan, "20", *template)) == 0
     free = logged(talker, "free_lve")
-    assert free[-1] < 0.9 * free[0]
+    assert free[-1] < 0.7 * free[0]
 
     model, _ = read_model(talker / "model")
     stages = []
