@@ -335,7 +335,7 @@ def test_a_corpus_becomes_a_model_that_loads(
     monkeypatch.setattr(bundled, "RARE", 0)  # hear each clip once
     whisper = write_model_bin(tmp_path / "model.bin", whisper_variables(WhisperConfig()))
     config = replace(TALKER, features=384, styles=3)
-    hearing = Hearing(WINDOWS, layers=2)
+    hearing = Hearing(WINDOWS, layers=2, noise=0.1)
     phones, ends = ("sil", "p", "a", "m", "sil"), np.array([0.5, 1.0, 1.5, 2.0, 3.0])
     starts = np.array([0, *ends[:-1]])
     spoken = PhoneClip("one", clips[0].audio, phones, starts, ends, "en", "anna")

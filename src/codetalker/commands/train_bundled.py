@@ -87,16 +87,17 @@ class TalkerStage:
         if self.passes < 0:
             raise OptionError(f"--passes is {self.passes}; name 0 or more")
         clips = read_corpus(self.corpus)
-        codec = load_codec(self.codec / "best.pt")
+        codec, hearing = load_codec(self.codec / "best.pt"), HEARINGS[self.hearing]
         config = TalkerConfig(
             styles=1 + len(speaking_styles(clips)),
             heads=codec.config.heads,
             code_width=codec.config.code_width,
+            speech_noise=hearing.noise,
         )
         timed = [clip for folder in self.phones for clip in read_phones(folder)]
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         bundle = train_bundled(
-            clips, codec, self.out, find_whisper(self.whisper), HEARINGS[self.hearing],
+            clips, codec, self.out, find_whisper(self.whisper), hearing,
             self.passes, config, self.recipe, self.plan, notes, timed,
         )  # fmt: skip
         print(f"{self.out / 'bundle'}: styles {', '.join(bundle.styles)}")

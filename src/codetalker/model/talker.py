@@ -47,16 +47,16 @@ class TalkerConfig:
     code_width: int
     channels: int = 52
     features: int = 384
-    bottleneck: int = 64
-    width: int = 160
-    layers: int = 2
+    bottleneck: int = 32
+    width: int = 128
+    layers: int = 1
     attention_heads: int = 4
-    feedforward: int = 640
+    feedforward: int = 512
     period: int = 25
-    window: int = 25
-    dropout: float = 0.15
-    speech_dropout: float = 0.4
-    speech_noise: float = 0.3
+    window: int = 4
+    dropout: float = 0.2
+    speech_dropout: float = 0.25
+    speech_noise: float = 0.6
     remembered: tuple[int, ...] = UPPER.channels
 
 

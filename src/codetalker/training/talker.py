@@ -48,7 +48,8 @@ class TalkerRecipe:
             sequences that get no past motion at all.
         neutral_share: share of sequences whose style is the neutral one, `blend_share` of those
             with a mixture of it and their own.
-        closure, spread: weights of lips that fail to close, and of motion that is too small.
+        closure, kept_shut, spread: weights of lips that fail to close in passing, of lips that do
+            not stay shut, and of motion that is too small.
         shut, open, teeth, height, round, rest: weights of what phones ask for; see `PhoneLoss`.
         commitment: weight of the distance to the nearest codes where no true ones are known.
     """
@@ -57,7 +58,7 @@ class TalkerRecipe:
     phone_batch: int = 8
     frames: int = 80
     main_share: float = 0.55
-    clean_share: float = 0.8
+    clean_share: float = 0.9
     regression: float = 1.0
     query: float = 0.3
     noise: float = 0.02
@@ -65,17 +66,18 @@ class TalkerRecipe:
     neutral_share: float = 0.3
     blend_share: float = 0.15
     closure: float = 0.2
+    kept_shut: float = 0.3
     spread: float = 1.0
-    shut: float = 0.6
-    open: float = 0.25
+    shut: float = 1.0
+    open: float = 0.2
     teeth: float = 0.06
-    height: float = 0.02
-    round: float = 0.08
+    height: float = 0.01
+    round: float = 0.06
     rest: float = 1.0
     commitment: float = 0.3
 
 
-PLAN = Plan(steps=2200, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=200)
+PLAN = Plan(steps=1200, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200)
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ class TalkerTraining(nn.Module):
             Batch(*(getattr(batch, name)[:count] for name in Batch.__dataclass_fields__)),
         )
         counts = {"motion": 1.0, "regression": recipe.regression, "query": recipe.query}
-        counts |= {"closure": recipe.closure, "spread": recipe.spread}
+        counts |= {name: getattr(recipe, name) for name in ("closure", "kept_shut", "spread")}
         if len(motion) > count:
             targets = batch.targets[count:, lead:].clone()
             targets[:, :lead] = NOTHING  # what the decoder heard before is not known
@@ -243,6 +245,7 @@ class TalkerTraining(nn.Module):
             "regression": F.mse_loss(features[:, :, :mouth_heads], target[:, :, :mouth_heads]),
             "query": (entropy[..., mouth_heads:].sum(-1) * seen).sum() / seen.sum().clamp(min=1),
             "closure": self.articulation.closure(motion, true),
+            "kept_shut": self.articulation.shut(motion, true, mask[..., MOUTH.channels[0]]),
             "spread": self.articulation.spread(motion, true),
         }
 
