@@ -16,7 +16,7 @@ from codetalker.model.codec import MOUTH, UPPER
 from codetalker.training import joined
 from codetalker.training.articulation import NOTHING, OPEN, REST, SHUT
 from codetalker.training.augment import Augmentation
-from codetalker.training.joined import MARGIN, joined_streams, phone_streams
+from codetalker.training.joined import LEADIN, MARGIN, joined_streams, phone_streams
 from codetalker.training.streams import FeatureSet, Stream, at_rate, extract, feature_set
 from conftest import write_sound
 from tiny_model import WINDOWS, babble, tiny_encoder
@@ -178,7 +178,7 @@ def test_phones_ask_for_lips_where_they_are_spoken(tmp_path: Path, quiet: None) 
     )
     first = len(stream.weights) - 2 * FPS
     targets = stream.targets[first:]
-    assert (np.flatnonzero(targets[:, SHUT] > 0) == [21]).all()  # the middle of p, 0.85 s
+    assert np.flatnonzero(targets[:, SHUT] > 0).tolist() == [20, 21]  # p until its release
     opened = np.flatnonzero(targets[:, OPEN] > 0) / FPS
     assert set(opened) <= {*np.arange(12, 18) / FPS, *np.arange(25, 31) / FPS}
     assert len(opened) >= 8
@@ -186,7 +186,10 @@ def test_phones_ask_for_lips_where_they_are_spoken(tmp_path: Path, quiet: None) 
     assert resting.min() == 0
     assert not ((resting > 0.25) & (resting < 1.5)).any()
     assert ((resting >= 1.54) & (resting < 2)).sum() >= 10
-    assert (stream.targets[:first] == NOTHING).all()
+    pause = stream.targets[:first]
+    assert (pause[:-LEADIN, REST] == 1).all()  # before the speech as within it
+    assert (pause[-LEADIN:, REST] == NOTHING).all()
+    assert (np.delete(pause, REST, 1) == NOTHING).all()
     assert not stream.mask[first:].any()  # no motion is known
     assert stream.style == "anna"
 

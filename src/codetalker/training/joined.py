@@ -19,7 +19,7 @@ from codetalker.data.clip import SILENCE_WORDS, Clip
 from codetalker.data.noise import SOUNDS, babble
 from codetalker.data.phones import PhoneClip
 from codetalker.model.codec import MOUTH, UPPER
-from codetalker.training.articulation import targets_of
+from codetalker.training.articulation import REST, targets_of
 from codetalker.training.augment import Augmentation, stretch
 from codetalker.training.streams import Stream, at_rate
 
@@ -132,7 +132,8 @@ def _joined(
     parts: list[Piece] = []
     for piece in pieces:
         if not parts or random.random() < 0.3:
-            parts.append(_pause(random, fps, piece, voices))
+            settle = SETTLE if parts else 0
+            parts.append(_pause(random, fps, piece, voices, settle))
         parts.append(piece)
         if sum(len(part.weights) for part in parts) > STREAM_SECONDS * fps:
             yield _join(parts, random)
@@ -142,15 +143,22 @@ def _joined(
 
 
 def _pause(
-    random: np.random.Generator, fps: int, like: Piece, voices: Sequence[NDArray[np.float32]]
+    random: np.random.Generator,
+    fps: int,
+    like: Piece,
+    voices: Sequence[NDArray[np.float32]],
+    settle: int,
 ) -> Piece:
-    """A mouth at rest in some other sound: mostly short, sometimes up to 4 s."""
+    """A mouth at rest in some other sound, after the first `settle` frames: mostly short, sometimes
+    up to 4 s."""
     low, high = [(0.24, 0.6), (0.6, 1.5), (1.5, 4.0)][random.choice(3, p=[0.45, 0.35, 0.2])]
     frames = int(random.uniform(low, high) * fps)
     samples = _other_sound(random, frames * SAMPLE_RATE // fps, voices)
     known = np.zeros((frames, like.weights.shape[1]), np.bool_)
     known[:, list(MOUTH.channels)] = True
-    return Piece(samples, np.zeros(known.shape, np.float32), known, targets_of(None, frames, fps))
+    targets = targets_of(None, frames, fps)
+    targets[settle : max(frames - LEADIN, settle), REST] = 1
+    return Piece(samples, np.zeros(known.shape, np.float32), known, targets)
 
 
 def _other_sound(

@@ -41,7 +41,7 @@ class TalkerRecipe:
         batch, frames: sequences per step and their length; `phone_batch` of phone-timed speech
             beside them, if there is any.
         main_share: share of sequences of the speaker with most of the data; `clean_share` of the
-            ones whose sound was not altered.
+            ones whose sound was not altered; `start_share` of those that begin where a stream does.
         regression: weight of the squared distance to the true codes' rows, beside mm^2 of motion.
         query: weight of the codes' cross entropy.
         noise: standard deviation of what is added to past weights; `forget` the share of
@@ -59,6 +59,7 @@ class TalkerRecipe:
     frames: int = 80
     main_share: float = 0.55
     clean_share: float = 0.9
+    start_share: float = 0.1
     regression: float = 1.0
     query: float = 0.3
     noise: float = 0.02
@@ -77,7 +78,7 @@ class TalkerRecipe:
     commitment: float = 0.3
 
 
-PLAN = Plan(steps=1200, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200)
+PLAN = Plan(steps=700, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=100)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ class Sampler:
         """A sequence from anywhere in the streams, each drawn by its `room`."""
         per_hop, hops = self.windows.frames_per_hop, self.hops
         stream = int(random.choice(len(room), p=room / room.sum()))
-        first = int(data.starts[stream] + random.integers(room[stream]))
+        later = random.random() >= self.recipe.start_share
+        first = int(data.starts[stream] + later * random.integers(room[stream]))
         begin = first * per_hop - self.lead
         frames = np.arange(begin, begin + self.lead + hops * per_hop)
         known = frames >= data.starts[stream] * per_hop
