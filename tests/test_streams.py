@@ -18,7 +18,7 @@ from codetalker.causal.hearing import Hearing
 from codetalker.causal.joined import MARGIN, joined_streams, phone_streams
 from codetalker.causal.loudness import Loudness
 from codetalker.causal.train import Listener
-from codetalker.data.clip import Clip
+from codetalker.data.clip import ANTICIPATE_S, Clip
 from codetalker.data.phones import PhoneClip
 from codetalker.errors import OutputError
 from conftest import write_sound
@@ -190,7 +190,11 @@ def test_phones_ask_for_lips_where_they_are_spoken(tmp_path: Path, quiet: None) 
     assert resting.min() == 0
     assert not ((resting > 0.25) & (resting < 1.5)).any()
     assert ((resting >= 1.54) & (resting < 2)).sum() >= 10
-    assert (stream.targets[:first] == NOTHING).all()
+    pause = stream.targets[:first]
+    ready = round(ANTICIPATE_S * FPS)
+    assert (pause[:-ready, REST] == 1).all()  # before the speech as within it
+    assert (pause[-ready:, REST] == NOTHING).all()
+    assert (np.delete(pause, REST, 1) == NOTHING).all()
     assert not stream.mask[first:].any()  # no motion is known
     assert stream.style == "anna"
 

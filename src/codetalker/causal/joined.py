@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from codetalker.arkit import MOUTH_CHANNELS, UPPER_FACE_CHANNELS
 from codetalker.audio import SAMPLE_RATE
-from codetalker.causal.articulation import SETTLED, targets_of
+from codetalker.causal.articulation import REST, SETTLED, targets_of
 from codetalker.causal.augment import Augmentation, stretch
 from codetalker.causal.features import Stream, at_rate
 from codetalker.data.clip import ANTICIPATE_S, SILENCE_WORDS, Clip
@@ -129,7 +129,8 @@ def _joined(
     parts: list[Piece] = []
     for piece in pieces:
         if not parts or random.random() < 0.3:
-            parts.append(_pause(random, fps, piece, voices))
+            settle = round(SETTLED * fps) if parts else 0
+            parts.append(_pause(random, fps, piece, voices, settle))
         parts.append(piece)
         if sum(len(part.weights) for part in parts) > STREAM_SECONDS * fps:
             yield _join(parts, random, fps)
@@ -139,15 +140,22 @@ def _joined(
 
 
 def _pause(
-    random: np.random.Generator, fps: int, like: Piece, voices: Sequence[NDArray[np.float32]]
+    random: np.random.Generator,
+    fps: int,
+    like: Piece,
+    voices: Sequence[NDArray[np.float32]],
+    settle: int,
 ) -> Piece:
-    """A mouth at rest in some other sound: mostly short, sometimes up to 4 s."""
+    """A mouth at rest in some other sound, after the first `settle` frames: mostly short, sometimes
+    up to 4 s."""
     low, high = [(0.24, 0.6), (0.6, 1.5), (1.5, 4.0)][random.choice(3, p=[0.45, 0.35, 0.2])]
     frames = int(random.uniform(low, high) * fps)
     samples = _other_sound(random, frames * SAMPLE_RATE // fps, voices)
     known = np.zeros((frames, like.weights.shape[1]), np.bool_)
     known[:, list(MOUTH_CHANNELS)] = True
-    return Piece(samples, np.zeros(known.shape, np.float32), known, targets_of(None, frames, fps))
+    targets = targets_of(None, frames, fps)
+    targets[settle : max(frames - round(ANTICIPATE_S * fps), settle), REST] = 1
+    return Piece(samples, np.zeros(known.shape, np.float32), known, targets)
 
 
 def _other_sound(

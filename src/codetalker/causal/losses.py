@@ -96,6 +96,13 @@ class ArticulationLoss(nn.Module):
         open_by = (predicted @ self.gap - self.TARGET).clamp(min=0)
         return (open_by.square() * closed).sum() / closed.sum().clamp(min=1)
 
+    def shut(self, predicted: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+        """mm^2: how far (B, T, K) lips are open in any frame whose true ones are shut; `mask`
+        (B, T) is 0 where they are not known."""
+        closed = (true @ self.gap < CLOSED_MM) * mask
+        open_by = (predicted @ self.gap - self.TARGET).clamp(min=0)
+        return (open_by.square() * closed).sum() / closed.sum().clamp(min=1)
+
     def spread(self, predicted: Tensor, true: Tensor) -> Tensor:
         """mm^2: squared difference of the standard deviations over time along the lips' axes."""
         return (self._deviation(predicted) - self._deviation(true)).square().sum(-1).mean()

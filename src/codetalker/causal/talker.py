@@ -34,6 +34,9 @@ class TalkerConfig:
         width, layers, attention_heads, feedforward: of the transformer.
         period: of positions and attention bias, frames (paper: the frame rate).
         window: frames that attention reaches back, the present one included.
+        speech_dropout: share of the bottleneck's channels that training drops, a window at a time,
+            and `speech_noise` what it adds to each normalised feature (standard deviation): a
+            corpus of few voices is learned by heart otherwise.
         remembered: blendshapes of the last frame that the talker gets. By default those of eyes
             and brows, whose codes are sampled: of the mouth, a corpus of a few hundred sentences
             would teach its rhythm.
@@ -44,14 +47,16 @@ class TalkerConfig:
     code_width: int
     channels: int = 52
     features: int = 384
-    bottleneck: int = 64
-    width: int = 160
-    layers: int = 2
+    bottleneck: int = 32
+    width: int = 128
+    layers: int = 1
     attention_heads: int = 4
-    feedforward: int = 640
+    feedforward: int = 512
     period: int = 25
-    window: int = 25
-    dropout: float = 0.15
+    window: int = 4
+    dropout: float = 0.2
+    speech_dropout: float = 0.25
+    speech_noise: float = 0.6
     remembered: tuple[int, ...] = UPPER_FACE_CHANNELS
 
     @classmethod
@@ -90,13 +95,16 @@ class SpeechAdapter(nn.Module):
         per_frame = windows.hop // windows.frames_per_hop
         self.norm = nn.LayerNorm(config.features)
         self.reduce = nn.Linear(config.features, config.bottleneck)
-        self.dropout = nn.Dropout(config.dropout)
+        self.noise, self.dropout = config.speech_noise, nn.Dropout1d(config.speech_dropout)
         taps = windows.past + per_frame + windows.look_ahead - windows.unheard
         self.gather = nn.Conv1d(config.bottleneck, config.width, taps, stride=per_frame)
 
     def forward(self, features: Tensor) -> Tensor:
-        x = self.dropout(F.gelu(self.reduce(self.norm(features))))
-        frames = self.gather(x.flatten(0, -3).transpose(1, 2)).transpose(1, 2)
+        x = self.norm(features)
+        if self.training:
+            x = x + self.noise * torch.randn_like(x)
+        x = F.gelu(self.reduce(x)).flatten(0, -3).transpose(1, 2)
+        frames = self.gather(self.dropout(x)).transpose(1, 2)
         return frames.unflatten(0, features.shape[:-2])
 
 

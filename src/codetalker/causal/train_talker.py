@@ -46,14 +46,15 @@ class TalkerRecipe:
         batch, frames: sequences per share of a step and their length; `phone_batch` of phone-timed
             speech beside them, if there is any.
         main_share: share of sequences of the speaker with most of the data; `clean_share` of the
-            ones whose sound was not altered.
+            ones whose sound was not altered; `start_share` of those that begin where a stream does.
         regression: weight of the squared distance to the true codes' rows, beside mm^2 of motion.
         query: weight of the codes' cross entropy.
         noise: standard deviation of what is added to past weights; `forget` the share of
             sequences that get no past motion at all.
         neutral_share: share of sequences whose style is the neutral one, `blend_share` of those
             with a mixture of it and their own.
-        closure, spread: weights of lips that fail to close, and of motion that is too small.
+        closure, kept_shut, spread: weights of lips that fail to close in passing, of lips that do
+            not stay shut, and of motion that is too small.
         shut, open, teeth, height, round, rest: weights of what phones ask for; see `PhoneLoss`.
         commitment: weight of the distance to the nearest codes where no true ones are known.
     """
@@ -62,7 +63,8 @@ class TalkerRecipe:
     phone_batch: int = 8
     frames: int = 80
     main_share: float = 0.55
-    clean_share: float = 0.8
+    clean_share: float = 0.9
+    start_share: float = 0.1
     regression: float = 1.0
     query: float = 0.3
     noise: float = 0.02
@@ -70,19 +72,18 @@ class TalkerRecipe:
     neutral_share: float = 0.3
     blend_share: float = 0.15
     closure: float = 0.2
+    kept_shut: float = 0.3
     spread: float = 1.0
-    shut: float = 0.6
-    open: float = 0.25
+    shut: float = 1.0
+    open: float = 0.2
     teeth: float = 0.06
-    height: float = 0.02
-    round: float = 0.08
+    height: float = 0.01
+    round: float = 0.06
     rest: float = 1.0
     commitment: float = 0.3
 
 
-TALKER_PLAN = Plan(
-    steps=2200, learning_rate=1.5e-3, warmup=200, weight_decay=0.05, evaluate_every=200
-)
+TALKER_PLAN = Plan(steps=700, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=100)
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ class Sampler:
         """A sequence from anywhere in the streams, each drawn by its `room`."""
         per_hop, hops = self.windows.frames_per_hop, self.hops
         stream = int(random.choice(len(room), p=room / room.sum()))
-        first = int(data.starts[stream] + random.integers(room[stream]))
+        later = random.random() >= self.recipe.start_share
+        first = int(data.starts[stream] + later * random.integers(room[stream]))
         begin = first * per_hop - self.lead
         frames = np.arange(begin, begin + self.lead + hops * per_hop)
         known = frames >= data.starts[stream] * per_hop
@@ -254,6 +256,9 @@ class TalkerTraining(nn.Module):
             "regression": F.mse_loss(features[:, :, :queried], target[:, :, :queried]),
             "query": (entropy[..., queried:].sum(-1) * seen).sum() / seen.sum().clamp(min=1),
             "closure": self.articulation.closure(motion, true),
+            "kept_shut": self.articulation.shut(
+                motion, true, mask[..., codec.config.articulation[0]]
+            ),
             "spread": self.articulation.spread(motion, true),
         }
 

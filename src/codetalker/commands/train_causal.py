@@ -91,19 +91,20 @@ class TalkerStage:
         if self.passes < 0:
             raise OptionError(f"--passes is {self.passes}; name 0 or more")
         clips = read_corpus(self.corpus)
-        codec = load_codec(self.codec)
+        codec, hearing = load_codec(self.codec), HEARINGS[self.hearing]
         config = TalkerConfig(
             styles=1 + len(speaking_styles(clips)),
             heads=codec.config.heads,
             code_width=codec.config.code_width,
             period=codec.config.fps,
+            speech_noise=hearing.noise,
         )
         timed = [clip for folder in self.phones for clip in read_phones(folder)]
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         with processes.joined(self.device) as device:
             train_causal(
                 clips, codec, find_whisper(self.whisper), self.out,
-                hearing=HEARINGS[self.hearing], passes=self.passes, config=config,
+                hearing=hearing, passes=self.passes, config=config,
                 recipe=self.recipe, plan=self.plan, device=device, notes=notes, phones=timed,
             )  # fmt: skip
             if processes.rank() == 0:
