@@ -17,7 +17,14 @@ import pytest
 import codetalker
 from codetalker.causal.bundle import load_bundle, write_bundle
 from codetalker.errors import ModelError, OutputError
-from codetalker.model_folder import FORMAT_VERSION, find_model, read_config
+from codetalker.model_folder import (
+    BUNDLED,
+    FOR_FILES,
+    FORMAT_VERSION,
+    bundled_models,
+    find_model,
+    read_config,
+)
 from tiny_model import PARTS, STYLES, WINDOWS, babble, tiny_codec, tiny_talker
 
 FILES = ("config.json", "speech.onnx", "talker.onnx", "styles.npy", "codebook.npy")
@@ -82,13 +89,23 @@ def test_a_model_is_found_by_folder_and_missed_with_a_remedy(
 def test_without_a_name_the_bundled_model_is_found_whatever_the_folder_holds(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "default").symlink_to(tiny_bundle)
+    for name in (BUNDLED, "default"):
+        (tmp_path / name).symlink_to(tiny_bundle)
     monkeypatch.chdir(tmp_path)
-    assert find_model("default") == Path("default")  # a name that is given is a path first
+    assert find_model(BUNDLED) == Path(BUNDLED)  # a name that is given is a path first
+    assert find_model("default") == Path("default")
     try:
         assert find_model().is_relative_to(Path(codetalker.__file__).parent)
     except ModelError as error:  # a checkout without the model: still not the folder here
         assert "none is installed" in str(error)
+
+
+def test_the_package_has_models_for_streams_and_for_files(bundled_model: Path) -> None:
+    assert {BUNDLED, FOR_FILES} <= set(bundled_models())
+    assert find_model() == find_model("default") == bundled_model
+    live, studio = codetalker.load(), codetalker.load(FOR_FILES)
+    assert live.latency <= 0.2 < studio.latency
+    assert live.styles == studio.styles
 
 
 @pytest.mark.parametrize("name", FILES[1:])

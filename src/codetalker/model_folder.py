@@ -18,8 +18,11 @@ FORMAT_VERSION = 2
 READABLE = (1, 2)
 """Version 1 of the bundled family knows no loudness, blinks, or look-ahead that is not heard."""
 CONFIG = "config.json"
-BUNDLED = "default"
-"""The model of the package that `codetalker.load()` opens."""
+BUNDLED, FOR_FILES = "live", "studio"
+"""The bundled models that `codetalker.load()` opens and that files are animated with: one answers
+within 200 ms, the other looks a second ahead."""
+DEFAULT = "default"
+"""Another name of the first."""
 MAX_FILE_BYTES = 1 << 30
 """Of what is read into memory whole; bundles have some 20 MB."""
 _MAX_CONFIG_BYTES = 1 << 20
@@ -28,22 +31,28 @@ _MAX_CONFIG_BYTES = 1 << 20
 def find_model(model: str | Path | None = None) -> Path:
     """The folder of a model: that of a path or, where there is none, a bundled one of that name.
 
-    None is the bundled default model, whatever the working directory holds.
+    None is the bundled model for streams, whatever the working directory holds.
 
     Raises:
         ModelError: there is none; the message lists the names.
     """
     bundled = Path(str(files("codetalker").joinpath("assets/models")))
     name = BUNDLED if model is None else str(model)
-    folders = (bundled / name,) if model is None else (Path(name).expanduser(), bundled / name)
-    for folder in folders:
+    places = [] if model is None else [Path(name).expanduser()]
+    for folder in [*places, bundled / (BUNDLED if name == DEFAULT else name)]:
         if (folder / CONFIG).is_file():
             return folder
-    there = sorted(p.parent.name for p in bundled.glob(f"*/{CONFIG}"))
+    there = bundled_models()
     raise ModelError(
         f"there is no model {name!r}: name a folder with a {CONFIG}, or one of "
         f"{', '.join(there) or 'the bundled models (none is installed)'}"
     )
+
+
+def bundled_models() -> tuple[str, ...]:
+    """Names of the models that come with the package."""
+    bundled = files("codetalker").joinpath("assets/models")
+    return tuple(sorted(path.parent.name for path in Path(str(bundled)).glob(f"*/{CONFIG}")))
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.errors import AudioError, OptionError, OutputError, did_you_mean
 from codetalker.files import check_output, written_to
+from codetalker.model_folder import FOR_FILES
 from codetalker.motion import check_fps
 from codetalker.progress import ProgressBar
 
@@ -52,7 +53,8 @@ def animate(
             for every frame; csv: of models of blendshapes), or folder for all; repeat it for
             several files.
         format: the formats to write into a folder, separated by commas.
-        model: folder or name of a model; the bundled one by default.
+        model: folder or name of a model; by default the bundled `studio`, which looks a second
+            ahead. `live` is the one for streams.
         style: a speaking style of the model, or a blend such as s1:0.5,s3:0.5.
         strength: scale of the articulation, 1 as trained.
         mood: happy, sad, angry or surprised, with an intensity if you like (happy:0.5): an
@@ -70,7 +72,7 @@ def animate(
 
     import codetalker
 
-    talker = codetalker.load(model)
+    talker = codetalker.load(model or FOR_FILES)
     jobs = _plan(audio, output, format, talker.formats)
     for path in [path for _, paths in jobs for path in paths]:
         check_output(path, talker.formats)

@@ -7,13 +7,14 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 import codetalker
+from codetalker.model_folder import bundled_models
 
 
 def info(model: Annotated[Positional[str | None], arg(metavar="MODEL")] = None) -> None:
     """Show a model's styles, rate, latency, and the notes of its makers.
 
     Args:
-        model: folder or name of a model; the bundled one by default.
+        model: folder or name of a model; the bundled one for streams by default.
     """
     from rich.console import Console
     from rich.table import Table
@@ -24,4 +25,5 @@ def info(model: Annotated[Positional[str | None], arg(metavar="MODEL")] = None) 
     table.add_row("frames per second", f"{talker.fps:g}")
     for name, fact in talker.facts.items():
         table.add_row(name, fact)
+    table.add_row("models of the package", ", ".join(bundled_models()))
     Console().print(table)
