@@ -31,6 +31,9 @@ Progress = Callable[[float, float], None]
 
 JAW, RESTING = "jawOpen", 0.03
 """Below this weight of the jaw, the mouth rests."""
+BEGINNING = 5
+"""Frames in which a face comes out of rest at the start of a sound (200 ms): a speaker whose first
+word is near has opened the mouth before, but nobody has seen it."""
 NOT_YET = 1 << 20
 """Frames since a blink, at the start of a recording."""
 
@@ -302,6 +305,8 @@ class Live:
         frames = [self.talker.frame(heard, self.style, state) for heard in self._heard()]
         weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
         self.codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
+        for number, frame in enumerate(weights[: max(BEGINNING - first, 0)], first):
+            frame[bundle.articulation] *= (number / BEGINNING) ** 2
         if self.strength != 1.0:
             weights[:, bundle.articulation] *= self.strength
             weights = weights.clip(0, 1)
