@@ -62,7 +62,7 @@ def test_every_speaker_gets_a_row_in_its_own_style(
 ) -> None:
     folder, weights = corpus
     monkeypatch.setattr(codetalker, "load", lambda model: Parrot(weights))
-    report = run("default", folder, tmp_path=tmp_path)
+    report = run("live", folder, tmp_path=tmp_path)
     anna, bert = report["rows"]
     assert (anna["speaker"], anna["style"], anna["clips"], anna["frames"]) == (
         "anna",
