@@ -14,6 +14,7 @@ import codetalker
 from codetalker.data.clip import Clip
 from codetalker.data.phones import PhoneClip
 from codetalker.errors import DataError, ModelError
+from codetalker.loudness import Loudness
 from codetalker.model.codec import MOUTH, UPPER, Codec
 from codetalker.model.generator import Generator, free_run
 from codetalker.model.talker import Talker
@@ -459,7 +460,14 @@ def test_one_speaker_is_enough_to_train_the_talker() -> None:
 
 def test_features_of_another_corpus_are_not_taken_for_this_one(tmp_path: Path) -> None:
     encoder = WhisperEncoder(WhisperConfig(width=8, heads=2, layers=1))
-    bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 0, [])
-    bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 0, [])
-    with pytest.raises(DataError, match="another corpus"):
-        bundled._check_source(tmp_path / "source.txt", encoder, WINDOWS, ("a",), 1, [])
+    hearing = Hearing(WINDOWS, layers=1, noise=0.1)
+    listener = bundled.Listener(encoder, hearing, ("a",), tmp_path, seed=0)
+    for _ in range(2):
+        bundled._check_source(tmp_path / "source.txt", listener, [("one", "a", 3)])
+    for other, clips in (
+        (replace(listener, seed=1), [("one", "a", 3)]),
+        (replace(listener, hearing=replace(hearing, loudness=Loudness(floor=-60))), []),
+        (listener, [("two", "a", 3)]),
+    ):
+        with pytest.raises(DataError, match="another corpus"):
+            bundled._check_source(tmp_path / "source.txt", other, clips)
