@@ -211,6 +211,15 @@ def test_lips_that_stay_open_where_they_should_touch_cost_their_gap_squared() ->
     assert loss.closure(predicted, rest).item() == 0
 
 
+def test_lips_that_do_not_stay_shut_cost_where_the_true_ones_are_known() -> None:
+    loss = ArticulationLoss(bundled_head())
+    true, predicted = lips_by([0, 0, 3, 0, 0, 0, 0]), lips_by([1, 0, 0, 2, 0, 0, 3])
+    known = torch.tensor([[1.0, 1, 1, 1, 1, 1, 0]])
+    expected = ((1 - loss.TARGET) ** 2 + (2 - loss.TARGET) ** 2) / 5
+    assert loss.shut(predicted, true, known).item() == pytest.approx(expected, rel=1e-3)
+    assert loss.shut(true, true, known).item() == 0
+
+
 def test_motion_that_is_too_small_costs() -> None:
     loss = ArticulationLoss(bundled_head(), 25)
     true = random_motion(40)

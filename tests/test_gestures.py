@@ -45,7 +45,8 @@ def test_the_lip_at_the_teeth_is_at_the_teeth_and_not_a_closure() -> None:
 
 
 def test_corners_move_further_and_the_gap_hardly() -> None:
-    gestures, before, mouth = Gestures(HEAD, []), 0.5 * motion(), Mouth(HEAD)
+    gestures, mouth = Gestures(HEAD, []), Mouth(HEAD)
+    before = (0.5 * motion()).astype(np.float32)
     other = [c for c in MOUTH_CHANNELS if "Pucker" not in NAMES[c] and "Funnel" not in NAMES[c]
              and not any(k in NAMES[c] for k in ("Smile", "Stretch", "Dimple"))]  # fmt: skip
     spread = []

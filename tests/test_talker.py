@@ -122,6 +122,20 @@ def test_blinks_lie_over_the_learned_motion_and_can_be_left_out(layered: CausalT
     np.testing.assert_array_equal(rest, without.weights[-len(rest) :])
 
 
+@pytest.mark.parametrize("sizes", [[], [1, 700, 2000, 4000]])
+def test_the_mouth_comes_out_of_rest_at_the_start_of_a_sound(
+    tiny_bundle: Path, sizes: list[int]
+) -> None:
+    """In 200 ms, five frames, along a parabola; eyes and brows as they are."""
+    bundle, sound = load_bundle(tiny_bundle), babble(1)
+    plain = CausalTalker(bundle).animate(sound, rate=SAMPLE_RATE).weights
+    eased = joined(fed(CausalTalker(replace(bundle, onset=0.2)).stream(), sound, sizes))
+    rise = (np.arange(len(plain)) / 5).clip(0, 1)[:, None] ** 2
+    mouth, upper = list(MOUTH_CHANNELS), list(UPPER_FACE_CHANNELS)
+    np.testing.assert_allclose(eased[:, mouth], rise * plain[:, mouth], atol=1e-6)
+    np.testing.assert_array_equal(eased[:, upper], plain[:, upper])
+
+
 def test_a_model_of_50_frames_per_second_keeps_the_laws(tmp_path: Path) -> None:
     """The same sound and latency, twice the frames."""
     from tiny_model import export_tiny

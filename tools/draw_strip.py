@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--mouth", action="store_true", help="the mouth alone")
     parser.add_argument("--frames", type=int, default=10)
     arguments = parser.parse_args()
-    motion = codetalker.load().animate(arguments.audio)
+    motion = codetalker.load("studio").animate(arguments.audio)
     look = Strip(tile=180, wave=80, mouth=arguments.mouth)
     arguments.out.write_bytes(encode_png(strip(motion.on(), arguments.frames, look=look)))
 

@@ -40,6 +40,8 @@ class Bundle:
         windows: how speech is cut; also gives the frame rate.
         loudness: the gain at which each window is heard; None hears it as it is.
         blinks: procedural ones, on top of the learned motion; None leaves it as it is.
+        onset: seconds in which the mouth comes out of rest at the start of a sound: a speaker whose
+            first word is near has opened it before, but nobody has seen that. Procedural, too.
         styles: style name -> (width,) float32 embedding; the first is the default.
         temperature: (H,) float32 per code: 0 queries the nearest, 1 samples.
         articulation: indices of the weights that `strength` scales.
@@ -55,6 +57,7 @@ class Bundle:
     windows: SpeechWindows
     loudness: Loudness | None
     blinks: Blinks | None
+    onset: float
     styles: dict[str, NDArray[np.float32]]
     temperature: NDArray[np.float32]
     articulation: NDArray[np.int64]
@@ -86,6 +89,7 @@ def load_bundle(folder: Path) -> Bundle:
             windows=SpeechWindows(**config["windows"]),
             loudness=_layer(Loudness, config, "loudness"),
             blinks=_layer(Blinks, config, "blinks"),
+            onset=float(config["onset"]) if config["format_version"] > 1 else 0.0,
             styles={name: rows[name] for name in names},
             temperature=np.array(config["temperature"], np.float32),
             articulation=np.array(config["articulation"], np.int64),

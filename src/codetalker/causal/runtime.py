@@ -265,6 +265,9 @@ class CausalTalker:
         frames = [self.frame(heard, state) for heard in self._heard(state)]
         weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
         codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
+        onset = round(bundle.onset * self.fps)
+        for number, frame in enumerate(weights[: max(onset - first, 0)], first):
+            frame[bundle.articulation] *= (number / onset) ** 2
         if state.strength != 1.0:
             weights[:, bundle.articulation] *= state.strength
             weights = weights.clip(0, 1)

@@ -65,6 +65,7 @@ def export_bundle(
     default_style: str,
     notes: dict[str, str],
     blinks: Blinks | None = None,
+    onset: float = 0.0,
 ) -> Bundle:
     """Write the bundle folder; weights are rounded to half precision in place, so that the torch
     modules and the bundle stay the same model.
@@ -74,7 +75,7 @@ def export_bundle(
         styles: name -> row of the talker's style table.
         default_style: one of them.
         notes: what the model card should know: data, figures.
-        blinks: what the run time adds to the motion.
+        blinks, onset: what the run time adds to the motion; see `Bundle`.
     """
     encoder, talker, codec = model.encoder, model.talker, model.codec
     for module in (encoder, talker, codec):
@@ -103,6 +104,7 @@ def export_bundle(
         "windows": asdict(model.windows),
         "loudness": asdict(model.loudness) if model.loudness else None,
         "blinks": asdict(blinks) if blinks else None,
+        "onset": onset,
         "styles": list(styles),
         "default_style": default_style,
         "state": {name: list(value.shape) for name, value in state._asdict().items()},

@@ -46,6 +46,9 @@ RARE = 60
 RARE_REPEATS = 3
 LONG = 20.0
 """Seconds: a clip that long counts as many; such speakers are not rare."""
+ONSET = 0.2
+"""Seconds in which the mouth comes out of rest at the start of a sound: what `studio`, which hears a
+first word from afar, needs to begin at rest."""
 NEUTRAL = "neutral"
 """The default style, row 0: no speaker's, learned from all of them and from phone-timed speech."""
 
@@ -132,7 +135,7 @@ def train_causal(
     export_bundle(
         folder / "bundle", Trained(encoder, talker, codec, windows, hearing.loudness), rig,
         styles={name: row for row, name in enumerate(styles)}, default_style=NEUTRAL,
-        notes=notes, blinks=Blinks(),
+        notes=notes, blinks=Blinks(), onset=ONSET,
     )  # fmt: skip
 
 

@@ -72,18 +72,18 @@ class TalkerRecipe:
     neutral_share: float = 0.3
     blend_share: float = 0.15
     closure: float = 0.2
-    kept_shut: float = 0.3
+    kept_shut: float = 0.1
     spread: float = 1.0
-    shut: float = 1.0
-    open: float = 0.2
+    shut: float = 0.6
+    open: float = 0.25
     teeth: float = 0.06
-    height: float = 0.01
-    round: float = 0.06
+    height: float = 0.02
+    round: float = 0.08
     rest: float = 1.0
     commitment: float = 0.3
 
 
-TALKER_PLAN = Plan(steps=700, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=100)
+TALKER_PLAN = Plan(steps=600, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200)
 
 
 @dataclass(frozen=True)
