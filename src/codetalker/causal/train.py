@@ -47,8 +47,8 @@ RARE_REPEATS = 3
 LONG = 20.0
 """Seconds: a clip that long counts as many; such speakers are not rare."""
 ONSET = 0.2
-"""Seconds in which the mouth comes out of rest at the start of a sound: what `studio`, which hears a
-first word from afar, needs to begin at rest."""
+"""Seconds in which the mouth comes out of rest at the start of a sound; `studio` hears the first
+word from afar, and would begin with an open mouth."""
 NEUTRAL = "neutral"
 """The default style, row 0: no speaker's, learned from all of them and from phone-timed speech."""
 
