@@ -212,7 +212,7 @@ def test_lips_that_stay_open_where_they_should_touch_cost_their_gap_squared() ->
 
 
 def test_lips_that_do_not_stay_shut_cost_where_the_true_ones_are_known() -> None:
-    loss = ArticulationLoss(bundled_head())
+    loss = ArticulationLoss(bundled_head(), 25)
     true, predicted = lips_by([0, 0, 3, 0, 0, 0, 0]), lips_by([1, 0, 0, 2, 0, 0, 3])
     known = torch.tensor([[1.0, 1, 1, 1, 1, 1, 0]])
     expected = ((1 - loss.TARGET) ** 2 + (2 - loss.TARGET) ** 2) / 5
