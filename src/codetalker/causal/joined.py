@@ -19,7 +19,7 @@ from codetalker.audio import SAMPLE_RATE
 from codetalker.causal.articulation import REST, SETTLED, targets_of
 from codetalker.causal.augment import Augmentation, stretch
 from codetalker.causal.features import Stream, at_rate
-from codetalker.data.clip import ANTICIPATE_S, SILENCE_WORDS, Clip
+from codetalker.data.clip import ANTICIPATE_S, Clip
 from codetalker.data.noise import SOUNDS, babble
 from codetalker.data.phones import PhoneClip
 
@@ -88,10 +88,10 @@ def _clip_piece(clip: Clip, random: np.random.Generator, fps: int, *, augment: b
     voice = Augmentation.draw(random) if augment else Augmentation()
     weights, samples = at_rate(clip, fps), clip.waveform().samples
     hop = SAMPLE_RATE // fps
-    spoken = [(s, e) for s, e, word in clip.words if word not in SILENCE_WORDS]
-    if spoken:
-        first = max(0, int((spoken[0][0] - random.uniform(*MARGIN)) * fps))
-        last = min(len(weights), int((spoken[-1][1] + random.uniform(*MARGIN)) * fps) + 1)
+    if clip.speech:
+        start, end = clip.speech
+        first = max(0, int((start - random.uniform(*MARGIN)) * fps))
+        last = min(len(weights), int((end + random.uniform(*MARGIN)) * fps) + 1)
         weights, samples = weights[first:last], samples[first * hop : last * hop]
     weights = stretch(weights, voice.speed)
     mask = np.ones(weights.shape, np.bool_)

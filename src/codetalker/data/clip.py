@@ -52,6 +52,12 @@ class Clip:
         """Seconds of motion."""
         return len(self.weights) / self.fps
 
+    @property
+    def speech(self) -> tuple[float, float] | None:
+        """Begin of the first word and end of the last, seconds; None without an alignment."""
+        spoken = [(start, end) for start, end, word in self.words if word not in SILENCE_WORDS]
+        return (spoken[0][0], spoken[-1][1]) if spoken else None
+
     def waveform(self) -> Waveform:
         """Read the sound.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE, Waveform
-from codetalker.data.clip import ANTICIPATE_S, SETTLE_S, SILENCE_WORDS, Clip
+from codetalker.data.clip import ANTICIPATE_S, SETTLE_S, Clip
 from codetalker.evaluation.metrics import silence_motion_mm
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
@@ -34,7 +34,7 @@ def inserted_silence_mm(
 
     None if fewer than two clips have word times.
     """
-    spoken = [clip for clip in clips if _speech(clip)][: probes + 1]
+    spoken = [clip for clip in clips if clip.speech][: probes + 1]
     rig = bundled_head()
     distances = []
     for first, second in pairwise(spoken):
@@ -55,15 +55,8 @@ def with_silence(first: Clip, second: Clip) -> tuple[Waveform, tuple[float, floa
     return Waveform(np.concatenate([before, gap, after])), (start, start + SILENCE_S)
 
 
-def _speech(clip: Clip) -> tuple[float, float] | None:
-    """Begin of a clip's first word and end of its last, seconds."""
-    spoken = [(start, end) for start, end, word in clip.words if word not in SILENCE_WORDS]
-    return (spoken[0][0], spoken[-1][1]) if spoken else None
-
-
 def _words_of(clip: Clip) -> NDArray[np.float32]:
     """The clip's samples from its first word to its last."""
-    span = _speech(clip)
-    assert span is not None
-    start, end = (round(time * SAMPLE_RATE) for time in span)
+    assert clip.speech is not None
+    start, end = (round(time * SAMPLE_RATE) for time in clip.speech)
     return clip.waveform().samples[start:end]
