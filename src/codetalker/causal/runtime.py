@@ -25,8 +25,10 @@ from codetalker.audio import (
     as_waveform,
     checked_rate,
 )
-from codetalker.causal.blinks import LIDS, Blinks, draw_curve, lids
 from codetalker.causal.bundle import Bundle, load_bundle
+from codetalker.causal.draws import CODES, draws
+from codetalker.causal.layers import Layers
+from codetalker.causal.life import MEMORY, Life, Liveliness, check_liveliness
 from codetalker.causal.stream import Live, StreamState
 from codetalker.errors import ModelError, OptionError
 from codetalker.files import formats_of
@@ -34,8 +36,6 @@ from codetalker.motion import Motion, check_fps
 from codetalker.progress import Progress
 from codetalker.styles import Style, shares_of
 
-JAW, RESTING = "jawOpen", 0.03
-"""Below this weight of the jaw, the mouth rests."""
 NOT_YET = 1 << 20
 """Frames since a blink, at the start of a recording."""
 
@@ -50,7 +50,7 @@ class CausalTalker:
     """A loaded model of the bundled family; see `codetalker.Talker`."""
 
     motion_type = Motion
-    options: tuple[str, ...] = ("blinks",)
+    options: tuple[str, ...] = ("blinks", "life")
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
@@ -61,6 +61,7 @@ class CausalTalker:
             bundle.speech, "speech.onnx", {"samples": (1, bundle.windows.samples)}
         )
         self._frame = _session(bundle.talker, "talker.onnx", inputs)
+        self._layers = Layers(bundle)
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> CausalTalker:
@@ -116,6 +117,7 @@ class CausalTalker:
         fps: float | None = None,
         seed: int = 0,
         blinks: bool = True,
+        life: Liveliness = "off",
         progress: Progress | None = None,
     ) -> Motion:
         """Turn a recording into motion.
@@ -127,6 +129,8 @@ class CausalTalker:
             fps: frames per second of the result; the model's own by default.
             seed: of what speech does not determine, such as blinks.
             blinks: whether a model that has procedural blinks (`Bundle.blinks`) adds them.
+            life: procedural motion of eyes, head and brows: `off`; `idle`, of eyes and head, as of
+                one who listens; or `full`, with what goes with one's own voice.
             progress: called with the seconds done and in all.
 
         Raises:
@@ -135,7 +139,7 @@ class CausalTalker:
         waveform = as_waveform(audio, rate)
         if fps is not None:
             check_fps(fps)
-        state = self.start(style=style, strength=strength, seed=seed, blinks=blinks)
+        state = self.start(style=style, strength=strength, seed=seed, blinks=blinks, life=life)
         parts = []
         for piece in _pieces(waveform.samples):
             parts.append(self.feed(state, piece))
@@ -155,6 +159,7 @@ class CausalTalker:
         strength: float = 1.0,
         seed: int = 0,
         blinks: bool = True,
+        life: Liveliness = "off",
     ) -> Live:
         """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`.
 
@@ -162,8 +167,8 @@ class CausalTalker:
             AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
             StyleError, OptionError: as `animate`.
         """
-        state = self.start(rate, style=style, strength=strength, seed=seed, blinks=blinks)
-        return Live(self, state)
+        given = {"style": style, "strength": strength, "seed": seed}
+        return Live(self, self.start(rate, **given, blinks=blinks, life=life))
 
     def resume(self, state: StreamState | bytes) -> Live:
         """Go on with a stream from a state of it, or from the bytes that one was saved as.
@@ -176,7 +181,9 @@ class CausalTalker:
         if state.model != self.bundle.digest:
             raise ModelError("this state is of a stream of another model; resume it with that one")
         width = next(iter(self.bundle.styles.values())).shape
-        own = {"style": width, "level": (2,), "blink": (2,)}
+        own = {"style": width, "level": (2,), "blink": (2,), "memory": (1,)}
+        if state.memory.dtype != MEMORY:
+            raise ModelError("this state of a stream is damaged: its memory is of another kind")
         for name, shape in (self.bundle.state | own).items():
             if np.shape(getattr(state, name)) != shape:
                 raise ModelError(f"this state of a stream is damaged: its {name} has another shape")
@@ -190,6 +197,7 @@ class CausalTalker:
         strength: float = 1.0,
         seed: int = 0,
         blinks: bool = True,
+        life: Liveliness = "off",
     ) -> StreamState:
         """The state before the first sample: silence, and a neutral face.
 
@@ -200,6 +208,7 @@ class CausalTalker:
             raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
         if not 0 <= seed < 1 << 63:
             raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
+        check_liveliness(life)
         shapes = self.bundle.state
         return StreamState(
             model=self.bundle.digest,
@@ -215,6 +224,8 @@ class CausalTalker:
             level=np.zeros(2),
             blinks=blinks,
             blink=np.array([NOT_YET, 0], np.int64),
+            life=life,
+            memory=Life().start(),
             resampler=StreamResampler(checked_rate(rate)),
         )
 
@@ -261,35 +272,22 @@ class CausalTalker:
         """Run every window that the samples, at 16 kHz, complete."""
         state.received += len(samples)
         state.pending = np.concatenate([state.pending, samples])
-        bundle, first = self.bundle, int(state.position[0])
-        frames = [self.frame(heard, state) for heard in self._heard(state)]
-        weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
-        codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
-        onset = round(bundle.onset * self.fps)
-        for number, frame in enumerate(weights[: max(onset - first, 0)], first):
-            frame[bundle.articulation] *= (number / onset) ** 2
-        if state.strength != 1.0:
-            weights[:, bundle.articulation] *= state.strength
-            weights = weights.clip(0, 1)
-        if state.blinks and bundle.blinks:
-            for number, frame in enumerate(weights, first):
-                self._blink(bundle.blinks, frame, number, state)
-        return Motion(weights, bundle.blendshapes, self.fps, codes=codes)
+        first = int(state.position[0])
+        windows = self._windows(state)
+        frames = [self.frame(heard, state) for heard in self._heard(windows)]
+        weights = np.array([w for w, _ in frames], np.float32)
+        codes = np.array([c for _, c in frames], np.int64)
+        shape, heads = len(self.bundle.blendshapes), len(self.bundle.temperature)
+        return self._layers.laid(
+            weights.reshape(-1, shape),
+            codes.reshape(-1, heads),
+            self._sounds(windows),
+            first,
+            state,
+        )
 
-    def _blink(
-        self, blinks: Blinks, weights: NDArray[np.float32], frame: int, state: StreamState
-    ) -> None:
-        """Replace the lids of a frame's (K,) weights, in place."""
-        jaw, *eyes = (self.bundle.blendshapes.index(name) for name in (JAW, *LIDS))
-        state.blink[0] += 1
-        resting = weights[jaw] < RESTING
-        if blinks.draw(int(state.blink[0]), resting, self.fps, state.seed, frame):
-            state.blink[:] = 0, draw_curve(state.seed, frame)
-        weights[eyes] = lids(int(state.blink[1]), int(state.blink[0]), weights[eyes])
-
-    def _heard(self, state: StreamState) -> Iterator[NDArray[np.float32]]:
-        """What the talker hears in each frame of the complete windows; windows are heard one by
-        one, so that a window's result does not depend on how many came together."""
+    def _windows(self, state: StreamState) -> list[NDArray[np.float32]]:
+        """The (samples,) windows that are complete, each at its gain; they leave `pending`."""
         windows, pending = self.bundle.windows, state.pending
         count = max(0, (len(pending) - windows.samples) // windows.hop_samples + 1)
         starts = range(0, count * windows.hop_samples, windows.hop_samples)
@@ -300,19 +298,29 @@ class CausalTalker:
                 loudness.levelled(cuts, windows.lead, windows.hop_samples, state.level, begun)
             )
         state.pending = pending[count * windows.hop_samples :].copy()
-        if count < 2:
-            for cut in cuts:
-                yield from self.hear(cut)
+        return cuts
+
+    def _heard(self, windows: list[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """What the talker hears in each frame of the windows, which are heard one by one, so that a
+        window's result does not depend on how many came together."""
+        if len(windows) < 2:
+            for window in windows:
+                yield from self.hear(window)
             return
-        with ThreadPoolExecutor(min(THREADS, count)) as pool:
-            for frames in pool.map(self.hear, cuts):
+        with ThreadPoolExecutor(min(THREADS, len(windows))) as pool:
+            for frames in pool.map(self.hear, windows):
                 yield from frames
+
+    def _sounds(self, windows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """The (N,) samples of each frame of the windows."""
+        cut = self.bundle.windows
+        hops = (window[cut.lead : cut.lead + cut.hop_samples] for window in windows)
+        return [frame for hop in hops for frame in np.split(hop, cut.frames_per_hop)]
 
     def _noise(self, state: StreamState) -> NDArray[np.float32]:
         """(1, H, codes) Gumbel noise of this frame, scaled by the temperatures."""
         temperature = self.bundle.temperature
-        frame = np.array([0, 0, 0, state.position[0]], np.uint64)
-        random = np.random.Generator(np.random.Philox(key=state.seed, counter=frame))
+        random = draws(state.seed, int(state.position[0]), CODES)
         noise = np.zeros((1, len(temperature), len(self.bundle.codebook)), np.float32)
         drawn = temperature > 0
         noise[0, drawn] = random.gumbel(size=noise[0, drawn].shape) * temperature[drawn, None]

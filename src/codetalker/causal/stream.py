@@ -19,7 +19,7 @@ from codetalker.audio import StreamResampler, as_mono, checked_rate
 from codetalker.errors import AudioError, ModelError
 from codetalker.motion import Motion
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _MAX_BYTES = 64 << 20
 """Of a saved state, which has 0.3 MB: more is no state."""
 
@@ -39,6 +39,8 @@ class StreamState:
         level: (2,) float64, the power of the sound; see `Loudness.follow`.
         blinks: whether a model that has procedural blinks adds them.
         blink: (2,) int64, frames since the last of them began, and its curve.
+        life: procedural motion of eyes, head and brows; see `causal.life.Liveliness`.
+        memory: (1,) of `causal.life.MEMORY`.
         resampler: from the rate of the sound to 16 kHz.
         finished: whether the sound has ended.
     """
@@ -56,6 +58,8 @@ class StreamState:
     level: NDArray[np.float64]
     blinks: bool
     blink: NDArray[np.int64]
+    life: str
+    memory: NDArray[np.void]
     resampler: StreamResampler
     finished: bool = False
 
