@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.causal.draws import BLINKS, draws
+from codetalker.causal.draws import BLINKS, uniform
 
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 CURVES = (
@@ -47,7 +47,7 @@ class Blinks:
         if waited <= 0:
             return False
         hazard = min(self.rise * waited, self.most) * (self.resting if resting else 1.0)
-        return bool(draws(seed, frame, BLINKS).random() < hazard / fps)
+        return bool(uniform(seed, frame, BLINKS, 1)[0] < hazard / fps)
 
 
 def lids(curve: int, since: int, learned: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -59,6 +59,4 @@ def lids(curve: int, since: int, learned: NDArray[np.float32]) -> NDArray[np.flo
 
 def draw_curve(seed: int, frame: int) -> int:
     """Which of the curves a blink that begins in this frame takes."""
-    random = draws(seed, frame, BLINKS)
-    random.random()
-    return int(random.integers(len(CURVES)))
+    return int(uniform(seed, frame, BLINKS, 2)[1] * len(CURVES))

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.causal.draws import LIFE, draws
+from codetalker.causal.draws import LIFE, normal, uniform
 from codetalker.errors import OptionError, did_you_mean
 
 Liveliness = Literal["off", "idle", "full"]
@@ -111,40 +111,39 @@ class Life:
             fps: frames per second.
             seed, frame: of all that is drawn.
         """
-        random = draws(seed, frame, LIFE)
+        chance = uniform(seed, frame, LIFE, 19)
         own = loudness if spoken else 0.0
         memory["loudness"] += _share(0.08, fps) * (own - memory["loudness"])
         memory["usual"] += _share(1.0, fps) * (own - memory["usual"])
-        noise = random.standard_normal((2, 3))
+        noise = normal(chance[:12]).reshape(2, 3)
         quick = self.stir * (self.rest + (1 - self.rest) * min(1.0, 2 * memory["usual"]))
         head = self.sway * SWAY * _Smooth(SWAY_HZ, fps).noise(memory["sway"], noise[0])
         head += quick * STIR * _Smooth(STIR_HZ, fps).noise(memory["stir"], noise[1])
         head[0] -= self.nod * _Smooth(NOD_HZ, fps).follow(memory["nod"], np.array([own]))[0]
-        look = self._look(memory, random, fps)
-        return Moment(head, look - head[:2], self._brows(memory, random, fps))
+        look = self._look(memory, chance[12:18], fps)
+        return Moment(head, look - head[:2], self._brows(memory, chance[18], fps))
 
-    def _look(self, memory: np.void, random: np.random.Generator, fps: float) -> NDArray:
+    def _look(self, memory: np.void, chance: NDArray[np.float64], fps: float) -> NDArray:
         """(2,) where the eyes look, whatever the head does."""
-        where, chance, stay = random.standard_normal(2), random.random(), random.exponential()
         memory["look_age"] += 1 / fps
         if memory["look_age"] > memory["look_until"]:
             share, far = self.away
             memory["looked"] = memory["look"]
-            memory["look"] = where * ((0.6 * far, far) if chance < share else self.face)
+            spread = (0.6 * far, far) if chance[4] < share else self.face
+            memory["look"] = normal(chance[:4]) * spread
             shortest, mean = self.fixation
-            memory["look_until"] = shortest + stay * (mean - shortest)
+            memory["look_until"] = shortest - np.log1p(-chance[5]) * (mean - shortest)
             memory["look_age"] = 0
         # A saccade of such a size takes 30 to 60 ms.
         done = min(1.0, (memory["look_age"] + 1 / fps) / 0.06)
         return memory["looked"] + done * (memory["look"] - memory["looked"])
 
-    def _brows(self, memory: np.void, random: np.random.Generator, fps: float) -> float:
+    def _brows(self, memory: np.void, chance: float, fps: float) -> float:
         """How far the brows are raised: up in 0.2 s, down in 0.6 s."""
-        size = random.uniform(0.12, 0.4)
         memory["brows_age"] += 1 / fps
         stressed = memory["loudness"] - memory["usual"] > self.stress
         if stressed and memory["brows_age"] > self.pause:
-            memory["brows"], memory["brows_age"] = size, 0
+            memory["brows"], memory["brows_age"] = 0.12 + 0.28 * chance, 0
         age = memory["brows_age"]
         phase = age / 0.2 if age < 0.2 else 1 + (age - 0.2) / 0.6
         return float(memory["brows"] * (1 - cos(pi * min(phase, 2.0))) / 2)
