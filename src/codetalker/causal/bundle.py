@@ -49,6 +49,8 @@ class Bundle:
         codebook: (codes, D) float32.
         speech, talker: the ONNX graphs.
         notes: what the model was trained on, and its figures.
+        sizes: of the modules that it was exported from, `talker` and `codec`, for whoever learns
+            more with them (`causal.from_onnx`); None of a bundle without.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Bundle:
     speech: bytes
     talker: bytes
     notes: dict[str, str]
+    sizes: dict[str, Any] | None = None
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -98,6 +101,7 @@ def load_bundle(folder: Path) -> Bundle:
             speech=data["speech.onnx"],
             talker=data["talker.onnx"],
             notes=config["notes"],
+            sizes=config.get("sizes"),
         )
     except (KeyError, TypeError, ValueError, EOFError) as error:
         raise ModelError(
@@ -109,6 +113,28 @@ def _layer(kind: Callable[..., _Layer], config: dict[str, Any], name: str) -> _L
     """A layer's options, if the bundle has it."""
     options = config[name] if config["format_version"] > 1 else None
     return None if options is None else kind(**options)
+
+
+def with_style(folder: Path, name: str, row: NDArray[np.float32], out: Path) -> Bundle:
+    """A copy of a bundle with one more style, its first one, which is the default.
+
+    Raises:
+        ModelError: `folder` is no bundle, or has a style of that name.
+        OutputError: `out` is there, or cannot be written.
+    """
+    bundle, config = load_bundle(folder), read_config(folder)
+    if name in bundle.styles:
+        raise ModelError(f"{folder} has a style {name!r}; name another one with --name")
+    for written in ("files", "family", "format_version"):
+        config.pop(written)
+    names = [name, *config["styles"]]
+    rows = np.stack([row, *(bundle.styles[known] for known in names[1:])])
+    return write_bundle(
+        out,
+        config | {"styles": names, "default_style": name},
+        {"speech.onnx": bundle.speech, "talker.onnx": bundle.talker},
+        {"styles.npy": rows, "codebook.npy": bundle.codebook},
+    )
 
 
 def write_bundle(
