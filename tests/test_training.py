@@ -265,15 +265,6 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_process_left_of_a_checkpoint_is_removed(tmp_path: Path) -> None:
-    left, own = tmp_path / ".last.0123abcd.pt", tmp_path / "best of all.pt"
-    for path in (left, own):
-        path.write_bytes(b"half")
-    fit_small(tmp_path)
-    assert own.exists()
-    assert not left.exists()
-
-
 def test_the_learning_rate_rises_and_falls_to_zero() -> None:
     plan = Plan(1000, 2.0, warmup=100)
     rates = [plan.rate(step) for step in range(1000)]

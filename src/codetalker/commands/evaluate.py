@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 from tyro.conf import Positional, arg
 
 import codetalker
+from codetalker.disk import check_file
 from codetalker.errors import OptionError
 from codetalker.model_folder import BUNDLED, CONFIG
+from codetalker.places import check_inputs_kept
 from codetalker.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -60,6 +62,11 @@ def evaluate(
     }
     if sum(value is not None for value in kinds.values()) != 1:
         raise OptionError(f"name one thing to measure with: {', '.join(kinds)}")
+    if json is not None:
+        recordings = [path for path in (corpus, against, seen, phones) if path is not None]
+        models = [Path(model)] if model else []
+        check_inputs_kept(json, [*recordings, *(robustness or ()), *models])
+        check_file(json)
     if corpus is not None:
         report = _on_corpus(model, corpus, split, speaker, style)
     elif against is not None:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from codetalker.disk import remove_leftovers, replacing
+from codetalker.disk import replacing
 from codetalker.errors import DataError, ModelError, OptionError
 from codetalker.training import processes
 from codetalker.training.run_log import RunLog
@@ -163,8 +163,6 @@ def fit(
     record = {"plan": plan.record(), "config": dict(config or {})}
     first, best = _resume(folder / LAST, model, optimiser, record)
     if writes and first < plan.steps:
-        for name in (LAST, BEST):
-            remove_leftovers(folder / name)
         write_record(folder, record | {"steps": plan.steps})
     with RunLog(folder, plan.steps, first, silent=not writes) as log:
         for step in range(first, plan.steps):
