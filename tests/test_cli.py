@@ -99,7 +99,9 @@ def test_what_the_system_refuses_is_one_line(
         assert status("evaluate", option, name) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert status("animate", EXAMPLE, "--model", name, "-o", tmp_path / "a.npz") == 2
-    assert capsys.readouterr().err == f"error: {name}/config.json: File name too long; name another\n"
+    assert (
+        capsys.readouterr().err == f"error: {name}/config.json: File name too long; name another\n"
+    )
 
 
 def test_an_interrupt_is_not_a_traceback(

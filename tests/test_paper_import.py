@@ -161,7 +161,7 @@ BAD = {
     ),
     "prefixed": (
         tensors_changed(lambda t: [t.update({f"module.{k}": t.pop(k)}) for k in list(t)]),
-        r"missing \(.* and \d+ more\); \d+ unexpected \(module\.",
+        r"begin with 'module\.', as DataParallel saves them; take that off the names",
     ),
     "positions": (
         tensors_changed(lambda t: t["encoder.encoder_pos_embedding.pe"].add_(1)),

@@ -41,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the operating system refuses to write.
     """
-    with _explained(path):
+    with explained(path):
         written_to = is_stream(path)
         place = Path(tempfile.gettempdir(), path.name) if written_to else led_to(path)
         suffix = path.suffix.lower()[:_LONGEST_SUFFIX]
@@ -61,7 +61,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: something with content is already there, or the operating system refuses.
     """
-    with _explained(path):
+    with explained(path):
         check_new_folder(path)
         place = led_to(path)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -71,13 +71,28 @@ def new_folder(path: Path) -> Iterator[Path]:
             temporary.replace(place)
 
 
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """A block that writes to a file or folder.
+
+    Raises:
+        OutputError: the operating system refuses to write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}; choose another place"
+        ) from error
+
+
 def check_new_folder(path: Path) -> None:
     """See that a folder may be made there, before the work that makes its content.
 
     Raises:
         OutputError: something with content is already there.
     """
-    with _explained(path):
+    with explained(path):
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise OutputError(f"{path} already exists; choose another name or remove it")
 
@@ -88,7 +103,7 @@ def check_file(path: Path) -> None:
     Raises:
         OutputError: its folder does not exist or is not writable, or `path` is one itself.
     """
-    with _explained(path):
+    with explained(path):
         if path.is_dir():
             raise OutputError(f"{path} is a directory; name a file")
         if not is_stream(path):
@@ -101,7 +116,7 @@ def check_parent(path: Path) -> None:
     Raises:
         OutputError: the folder that it would be in does not exist or is not writable.
     """
-    with _explained(path):
+    with explained(path):
         folder = led_to(path).parent
         if not (path.parent.is_dir() and folder.is_dir()):
             raise OutputError(f"the folder {folder} does not exist; create it first")
@@ -181,13 +196,3 @@ def _remove(path: Path) -> None:
     else:
         with suppress(OSError):
             path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}; choose another place"
-        ) from error

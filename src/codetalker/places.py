@@ -53,6 +53,19 @@ def check_inputs_kept(output: Path, inputs: Iterable[Path]) -> None:
             )
 
 
+def check_files_kept(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """See that none of many files that are to be written is one of many that are read.
+
+    Raises:
+        OutputError: one is.
+    """
+    written = {place(output): output for output in outputs}
+    for source in inputs:
+        output = written.get(place(source))
+        if output is not None:
+            raise OutputError(f"{output} would replace the input {source}; choose another place")
+
+
 def check_run_kept(folder: Path, written: Iterable[str], inputs: Iterable[Path]) -> None:
     """See that a run's folder, which may be there from an earlier start, takes no input away.
 

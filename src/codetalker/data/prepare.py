@@ -1,11 +1,14 @@
 """Converts a vertex data set once into a store (`data.store`), one clip at a time.
 
-A clip is loaded, checked, and written under a temporary name that is then renamed; so a stopped run
-goes on where it was. What cannot be used is left out and reported.
+A clip is loaded, checked, and written under a temporary name that is then renamed, and what it was
+made from is noted; so a stopped run goes on where it was, and a file that was replaced since is
+converted again. What cannot be used is left out and reported.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,13 +21,19 @@ from codetalker.data.biwi import is_raw_biwi, read_biwi
 from codetalker.data.official_layout import read_official_layout
 from codetalker.data.source import Source, SourceClip
 from codetalker.data.splits import BIWI, VOCASET, Portion, Protocol
-from codetalker.data.store import Store, StoreClip
+from codetalker.data.store import MANIFEST, Store, StoreClip
+from codetalker.data.vertex_arrays import check_order, map_array
 from codetalker.data.vocaset import FRAME_STEP, is_raw_vocaset, read_vocaset
-from codetalker.disk import replacing
+from codetalker.disk import explained, replacing
 from codetalker.errors import AudioError, DataError, OptionError, OutputError
+from codetalker.places import check_files_kept, same_place
 
 MAX_DRIFT_S = 0.5
 """Motion and sound may differ in length by this much before it is reported."""
+
+MADE_FROM = "made_from.jsonl"
+"""Of a store: a line for every clip that was converted, with digests of what it was made from."""
+_NOTHING = "", ""
 
 Tracker = Callable[[Iterable[SourceClip]], Iterable[SourceClip]]
 
@@ -82,13 +91,15 @@ def convert(
 
     Raises:
         DataError: no clip can be used.
-        OutputError: `out` cannot be written.
+        OutputError: `out` cannot be written, or a file of the source would be replaced.
     """
+    _check_kept(source, out)
     _make_folders(out)
+    made_from = _MadeFrom(out / MADE_FROM)
     problems, clips = list(source.problems), []
     for clip in track(source.clips):
         try:
-            clips.append(_convert(clip, source, protocol, out))
+            clips.append(_convert(clip, source, protocol, out, made_from))
         except (DataError, AudioError) as error:
             problems.append(f"{clip.name}: {error}")
     if not clips:
@@ -96,8 +107,9 @@ def convert(
     subjects = tuple(sorted(source.templates))
     _save(out / "templates.npy", np.stack([source.templates[subject] for subject in subjects]))
     for name, path in source.regions.items():
-        with replacing(out / name) as temporary:
-            shutil.copyfile(path, temporary)
+        if not same_place(path, out / name):
+            with replacing(out / name) as temporary:
+                shutil.copyfile(path, temporary)
     store = Store(
         folder=out,
         dataset=protocol.name,
@@ -113,22 +125,29 @@ def convert(
     return store
 
 
-def _convert(clip: SourceClip, source: Source, protocol: Protocol, out: Path) -> StoreClip:
-    """Write one clip's arrays unless they are there."""
+def _convert(
+    clip: SourceClip, source: Source, protocol: Protocol, out: Path, made_from: _MadeFrom
+) -> StoreClip:
+    """Write one clip's arrays unless they are there, made from the same files."""
     template = source.templates.get(clip.subject)
     if template is None:
         raise DataError(f"subject {clip.subject!r} has no template in templates.pkl")
     motion, sound = out / "vertices" / f"{clip.name}.npy", out / "audio" / f"{clip.name}.npy"
     frames, samples = _stored(motion, template.shape), _stored(sound, ())
-    if samples is None:
+    now = _digest(protocol.name, clip.motion_files), _digest(protocol.name, clip.sound_files)
+    before = made_from.of(clip.name)
+    if now != before:
+        made_from.note(clip.name, _NOTHING)  # until it is done
+    if samples is None or now[1] != before[1]:
         waveform = clip.waveform().samples
         samples = len(waveform)
         _save(sound, waveform)
-    if frames is None:
+    if frames is None or now[0] != before[0]:
         vertices = clip.vertices()
         _check(vertices, template)
         frames = len(vertices)
         _save(motion, vertices)
+    made_from.note(clip.name, now)
     split = protocol.split(clip.subject, clip.sentence)
     return StoreClip(clip.name, clip.subject, clip.sentence, split, frames, samples)
 
@@ -143,6 +162,55 @@ def _check(vertices: NDArray[np.float32], template: NDArray[np.float32]) -> None
     finite = np.isfinite(vertices).all((1, 2))
     if not finite.all():
         raise DataError(f"its vertices are NaN or infinite at frame {int(finite.argmin())}")
+    check_order(vertices, template, "its motion")
+
+
+class _MadeFrom:
+    """What the clips of a store were made from, line by line as they are converted.
+
+    A line that is cut off, as by a kill, or damaged counts as missing: its clip is converted again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._noted: dict[str, tuple[str, str]] = {}
+        lines = path.read_bytes().splitlines() if path.exists() else []
+        for line in lines:
+            try:
+                name, motion, sound = json.loads(line)
+                self._noted[name] = motion, sound
+            except (ValueError, TypeError, RecursionError):
+                continue
+
+    def of(self, name: str) -> tuple[str, str]:
+        """Digests of the motion's and the sound's files; empty ones of a clip that is not there."""
+        return self._noted.get(name, _NOTHING)
+
+    def note(self, name: str, digests: tuple[str, str]) -> None:
+        """Note that a clip is there, made from these, or made from nothing: not there."""
+        if self.of(name) != digests:
+            with explained(self._path), self._path.open("a") as stream:
+                stream.write("\n" + json.dumps([name, *digests]))
+            self._noted[name] = digests
+
+
+def _digest(dataset: str, files: Iterable[Path]) -> str:
+    """By which files are recognised, as a data set's: their names, sizes and times."""
+    digest = hashlib.sha256(dataset.encode())
+    for path in files:
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise DataError(f"{path.name} cannot be read: {error.strerror}") from None
+        digest.update(repr((path.name, found.st_size, found.st_mtime_ns)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _check_kept(source: Source, out: Path) -> None:
+    files = [path for clip in source.clips for path in (*clip.motion_files, *clip.sound_files)]
+    arrays = [out / kind / f"{c.name}.npy" for kind in ("vertices", "audio") for c in source.clips]
+    names = ("templates.npy", MADE_FROM, MANIFEST, *source.regions)
+    check_files_kept([*arrays, *(out / name for name in names)], dict.fromkeys(files))
 
 
 def _drifting(clips: list[StoreClip], fps: float) -> list[str]:
@@ -178,8 +246,8 @@ def _make_folders(out: Path) -> None:
 def _stored(path: Path, row: tuple[int, ...]) -> int | None:
     """Length of an array that an earlier run has finished; None if it is not there or differs."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        array = map_array(path)
+    except DataError:
         return None
     return len(array) if array.dtype == np.float32 and array.shape[1:] == row else None
 
