@@ -7,8 +7,6 @@ converted again. What cannot be used is left out and reported.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,22 +16,19 @@ from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE
 from codetalker.data.biwi import is_raw_biwi, read_biwi
+from codetalker.data.made_from import MADE_FROM, NOTHING, MadeFrom, files_digest
 from codetalker.data.official_layout import read_official_layout
 from codetalker.data.source import Source, SourceClip
 from codetalker.data.splits import BIWI, VOCASET, Portion, Protocol
 from codetalker.data.store import MANIFEST, Store, StoreClip
 from codetalker.data.vertex_arrays import check_order, map_array
 from codetalker.data.vocaset import FRAME_STEP, is_raw_vocaset, read_vocaset
-from codetalker.disk import explained, replacing
+from codetalker.disk import replacing
 from codetalker.errors import AudioError, DataError, OptionError, OutputError
 from codetalker.places import check_files_kept, same_place
 
 MAX_DRIFT_S = 0.5
 """Motion and sound may differ in length by this much before it is reported."""
-
-MADE_FROM = "made_from.jsonl"
-"""Of a store: a line for every clip that was converted, with digests of what it was made from."""
-_NOTHING = "", ""
 
 Tracker = Callable[[Iterable[SourceClip]], Iterable[SourceClip]]
 
@@ -95,7 +90,7 @@ def convert(
     """
     _check_kept(source, out)
     _make_folders(out)
-    made_from = _MadeFrom(out / MADE_FROM)
+    made_from = MadeFrom(out / MADE_FROM)
     problems, clips = list(source.problems), []
     for clip in track(source.clips):
         try:
@@ -126,7 +121,7 @@ def convert(
 
 
 def _convert(
-    clip: SourceClip, source: Source, protocol: Protocol, out: Path, made_from: _MadeFrom
+    clip: SourceClip, source: Source, protocol: Protocol, out: Path, made_from: MadeFrom
 ) -> StoreClip:
     """Write one clip's arrays unless they are there, made from the same files."""
     template = source.templates.get(clip.subject)
@@ -134,10 +129,13 @@ def _convert(
         raise DataError(f"subject {clip.subject!r} has no template in templates.pkl")
     motion, sound = out / "vertices" / f"{clip.name}.npy", out / "audio" / f"{clip.name}.npy"
     frames, samples = _stored(motion, template.shape), _stored(sound, ())
-    now = _digest(protocol.name, clip.motion_files), _digest(protocol.name, clip.sound_files)
+    now = (
+        files_digest(protocol.name, clip.motion_files),
+        files_digest(protocol.name, clip.sound_files),
+    )
     before = made_from.of(clip.name)
     if now != before:
-        made_from.note(clip.name, _NOTHING)  # until it is done
+        made_from.note(clip.name, NOTHING)  # until it is done
     if samples is None or now[1] != before[1]:
         waveform = clip.waveform().samples
         samples = len(waveform)
@@ -163,47 +161,6 @@ def _check(vertices: NDArray[np.float32], template: NDArray[np.float32]) -> None
     if not finite.all():
         raise DataError(f"its vertices are NaN or infinite at frame {int(finite.argmin())}")
     check_order(vertices, template, "its motion")
-
-
-class _MadeFrom:
-    """What the clips of a store were made from, line by line as they are converted.
-
-    A line that is cut off, as by a kill, or damaged counts as missing: its clip is converted again.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._noted: dict[str, tuple[str, str]] = {}
-        lines = path.read_bytes().splitlines() if path.exists() else []
-        for line in lines:
-            try:
-                name, motion, sound = json.loads(line)
-                self._noted[name] = motion, sound
-            except (ValueError, TypeError, RecursionError):
-                continue
-
-    def of(self, name: str) -> tuple[str, str]:
-        """Digests of the motion's and the sound's files; empty ones of a clip that is not there."""
-        return self._noted.get(name, _NOTHING)
-
-    def note(self, name: str, digests: tuple[str, str]) -> None:
-        """Note that a clip is there, made from these, or made from nothing: not there."""
-        if self.of(name) != digests:
-            with explained(self._path), self._path.open("a") as stream:
-                stream.write("\n" + json.dumps([name, *digests]))
-            self._noted[name] = digests
-
-
-def _digest(dataset: str, files: Iterable[Path]) -> str:
-    """By which files are recognised, as a data set's: their names, sizes and times."""
-    digest = hashlib.sha256(dataset.encode())
-    for path in files:
-        try:
-            found = path.stat()
-        except OSError as error:
-            raise DataError(f"{path.name} cannot be read: {error.strerror}") from None
-        digest.update(repr((path.name, found.st_size, found.st_mtime_ns)).encode())
-    return digest.hexdigest()[:16]
 
 
 def _check_kept(source: Source, out: Path) -> None:
