@@ -1,5 +1,4 @@
-"""What the clips of a store were made from: a log beside them, by which a file that was replaced since
-is noticed.
+"""What the clips of a store were made from: a log beside them, by which a replaced file is noticed.
 
 Files are recognised by their names, sizes and times.
 """
