@@ -292,8 +292,8 @@ def test_the_real_model_animates_the_example(tmp_path: Path) -> None:
 
 
 def test_faces_and_modes_are_for_models_of_vertices(
-    tiny_bundle: Path, speech: Path, capsys: pytest.CaptureFixture[str]
+    bundled_model: Path, speech: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["animate", str(speech), "--model", str(tiny_bundle), "--mode", "fast"]) == 2
+    assert main(["animate", str(speech), "--model", str(bundled_model), "--mode", "fast"]) == 2
     assert "--mode" in capsys.readouterr().err
     assert sorted(p.name for p in speech.parent.iterdir()) == [speech.name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -262,3 +263,15 @@ def test_weights_of_another_configuration_are_refused(model, tmp_path):
     write_model(folder, other, model.state_dict())
     with pytest.raises(ModelError, match="does not fit"):
         read_model(folder)
+
+
+def test_a_full_disk_is_one_line_and_leaves_no_folder(model, tmp_path):
+    """Files may not grow beyond 100 bytes here, which fails as a full disk does."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"made cannot be written .* disk is full"):
+            write_model(tmp_path / "made", model.config, model.state_dict())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []

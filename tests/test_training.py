@@ -261,6 +261,14 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(
     monkeypatch.setattr(loop.torch, "save", half)
     with pytest.raises(OutputError, match=r"last\.pt cannot be written: No space"):
         save_checkpoint({"step": 2}, path)
+    monkeypatch.undo()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"last\.pt cannot be written .* disk is full"):
+            save_checkpoint({"step": torch.zeros(1000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert load_checkpoint(path) == {"step": 1}
     assert list(tmp_path.iterdir()) == [path]
 

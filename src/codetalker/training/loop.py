@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from codetalker.disk import replacing
-from codetalker.errors import DataError, ModelError, OptionError
+from codetalker.errors import DataError, ModelError, OptionError, OutputError
 from codetalker.training import processes
 from codetalker.training.run_log import RunLog
 from codetalker.training.run_record import write_record
@@ -285,6 +285,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values, whole or not at all."""
+    """Write tensors and plain values, whole or not at all.
+
+    Raises:
+        OutputError: the operating system refuses to write.
+    """
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # what torch makes of a write that failed
+            raise OutputError(
+                f"{path} cannot be written ({error}); see whether the disk is full"
+            ) from error
