@@ -156,6 +156,7 @@ def test_a_run_replaces_nothing_that_it_learns_from(tmp_path: Path) -> None:
 def test_no_stage_is_trained_into_its_input(
     tmp_path: Path, stage: str, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("transformers")
     data = "--data" if options else "--corpus"
     arguments = ["train", stage, *options, data, str(tmp_path), "-o", str(tmp_path / ".")]
     codec = ["--codec", str(tmp_path / "c")] if stage == "talker" else []

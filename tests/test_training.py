@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
