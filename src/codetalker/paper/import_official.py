@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from codetalker.disk import check_new_folder
 from codetalker.errors import ModelError, OptionError
 from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.paper.config import PRESETS, PaperConfig, preset
@@ -52,6 +53,7 @@ def convert_official(
         OutputError: the folder has content, or cannot be written.
     """
     config = preset(model) if isinstance(model, str) else model
+    check_new_folder(out)
     face = template if isinstance(template, Mesh) or template is None else read_mesh(template)
     if face is not None and len(face.vertices) != config.codec.vertices:
         raise OptionError(
