@@ -439,26 +439,6 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
     manifest.write_text(json.dumps(content | {"format_version": 99}))
     with pytest.raises(DataError, match="format version 99"):
         open_store(tmp_path / "out")
-    for change in (
-        {"fps": "25"},
-        {"fps": 0},
-        {"fps": 1e999},
-        {"unit_mm": []},
-        {"vertices_per_face": 2.5},
-        {"subjects": [3]},
-        {"styles": []},
-        {"clips": []},
-        {"clips": [content["clips"][0] | {"name": "../../clip"}]},
-        {"clips": [content["clips"][0] | {"frames": -1}]},
-        {"clips": [content["clips"][0] | {"sentence": "1"}]},
-        {"more": 1},
-    ):
-        manifest.write_text(json.dumps(content | change))
-        with pytest.raises(DataError, match="damaged"):
-            open_store(tmp_path / "out")
-    manifest.write_text("[" * 100_000)
-    with pytest.raises(DataError, match="damaged"):
-        open_store(tmp_path / "out")
     manifest.write_text("{")
     with pytest.raises(DataError, match="damaged"):
         open_store(tmp_path / "out")
