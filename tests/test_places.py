@@ -135,6 +135,9 @@ def test_a_report_replaces_nothing_that_is_measured(
     assert (desk / "corpus" / "anna" / "align.json").read_text() == "{}"
     assert main(["evaluate", "--json", "no/a.json", "--corpus", "corpus"]) == 2
     assert "no does not exist; create it first" in capsys.readouterr().err
+    (desk / "example.json").symlink_to(EXAMPLE)
+    assert main(["evaluate", "--json", "example.json", "--robustness"]) == 2
+    assert "would replace the input" in capsys.readouterr().err
     check_inputs_kept(desk / "corpus" / "new.json", [desk / "corpus"])
 
 
