@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -44,11 +45,23 @@ sys.exit(cli.main(["write", *sys.argv[1:]]))
 
 
 @contextmanager
-def writing(kind: str, path: Path, text: str = "new") -> Iterator[subprocess.Popen[str]]:
-    """A process that is in the middle of writing, and ends with it at a line on its input."""
+def writing(
+    kind: str, path: Path, text: str = "new", ignored: signal.Signals | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that is in the middle of writing, and ends with it at a line on its input.
+
+    It meets signals as from a terminal, also where these tests run in the background.
+    """
+
+    def from_terminal() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
+
     command = [sys.executable, "-c", WRITER, kind, str(path), text]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=from_terminal
+    )
     with process:
         try:
             assert process.stdout is not None
@@ -85,13 +98,9 @@ def test_a_signal_leaves_nothing_but_its_exit_status(
 
 def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
     """As under nohup."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with writing("replacing", tmp_path / "a") as process:
-            process.send_signal(signal.SIGHUP)
-            process.communicate("go on\n", timeout=20)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    with writing("replacing", tmp_path / "a", ignored=signal.SIGHUP) as process:
+        process.send_signal(signal.SIGHUP)
+        process.communicate("go on\n", timeout=20)
     assert (process.returncode, names(tmp_path)) == (0, ["a"])
 
 
@@ -363,14 +372,14 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid") or os.geteuid() != 0, reason="needs to be root")
-def test_a_read_only_folder_is_refused_before_the_work(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_refused_before_the_work() -> None:
     program = (
         "import os, sys; from pathlib import Path; from codetalker import cli, disk\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "disk.check_file(Path(sys.argv[1]))\n"
     )
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    command = [sys.executable, "-c", program, str(tmp_path / "a")]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert f"the folder {tmp_path} is not writable; choose another one" in run.stderr
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        command = [sys.executable, "-c", program, f"{folder}/a"]
+        run = subprocess.run(command, capture_output=True, text=True)
+    assert f"the folder {folder} is not writable; choose another one" in run.stderr
