@@ -12,12 +12,13 @@ import pytest
 
 import codetalker
 from codetalker import cli
+from codetalker.audio import Waveform
 from codetalker.cli import COMMANDS, Command, main
-from codetalker.errors import CodeTalkerError
+from codetalker.errors import CodeTalkerError, MotionError
 from codetalker.mood import with_mood
 from codetalker.motion import Motion
 from conftest import write_sound
-from fake_talker import FakeTalker
+from fake_talker import FakeTalker, half_open
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
 
@@ -90,6 +91,19 @@ def test_a_defect_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -
         main([])
 
 
+def test_what_the_system_refuses_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = str(tmp_path / ("n" * 256))
+    for option in ("--corpus", "--against", "--seen", "--phones"):
+        assert status("evaluate", option, name) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert status("animate", EXAMPLE, "--model", name, "-o", tmp_path / "a.npz") == 2
+    assert (
+        capsys.readouterr().err == f"error: {name}/config.json: File name too long; name another\n"
+    )
+
+
 def test_an_interrupt_is_not_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,14 +164,47 @@ def test_several_recordings_fill_a_folder(talker: FakeTalker, speech: Path) -> N
     assert written(folder) == {"speech.npz", "speech.csv", "other.npz", "other.csv"}
 
 
-def test_one_bad_recording_among_several_does_not_stop_the_others(
+def test_bad_recordings_among_several_do_not_stop_the_others_and_are_told_at_the_end(
     talker: FakeTalker, speech: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = speech.parent / "out"
-    missing = speech.with_name("no.wav")
-    assert status("animate", missing, speech, "-o", folder, "--format", "npz") == 2
+    missing, bad, unfit = (speech.with_name(name) for name in ("no.wav", "text.wav", "silent.wav"))
+    bad.write_text("hello\n" * 99)
+    write_sound(unfit, np.zeros((1600, 1), np.int16))
+    talker.say = _say_or_fail
+    recordings = (missing, unfit, bad, speech)
+    assert status("animate", *recordings, "-o", folder, "--format", "npz") == 2
     assert written(folder) == {"speech.npz"}
-    assert f"error: {missing} does not exist" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert captured.out.count("\n") == 1
+    lines = captured.err.splitlines()
+    assert len(lines) == 3
+    assert f"error: {missing} does not exist" in lines[0]
+    assert lines[1] == f"error: {unfit}: the motion is too short; say more"
+    assert f"error: {bad} is not an audio or video file" in lines[2]
+
+
+def _say_or_fail(audio: Waveform, style: str) -> np.ndarray:
+    if audio.duration < 1:
+        raise MotionError("the motion is too short;\nsay more")
+    return half_open(audio, style)
+
+
+def test_recordings_beside_which_nothing_can_be_written_do_not_stop_the_others(
+    talker: FakeTalker, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = speech.parent / "none" / "a.wav"
+    assert status("animate", lost, speech, "--format", "npz") == 2
+    assert written(speech.parent) == {"speech.flac", "speech.npz"}
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_style_that_no_recording_can_have_is_one_line(
+    talker: FakeTalker, speech: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("animate", speech, speech.with_name("no.wav"), "--style", "s11") == 2
+    assert capsys.readouterr().err == "error: there is no style 's11'; did you mean 's1'?\n"
+    assert not talker.calls
 
 
 def test_a_film_is_not_replaced_by_its_own_face(talker: FakeTalker, tmp_path: Path) -> None:
@@ -189,7 +236,11 @@ REFUSALS = {
         ["speech.flac", "sub/speech.flac", "-o", "out", "--format", "npz"],
         "would both be written",
     ),
-    "onto the recording": (["a.mp4", "-o", "a.mp4"], "would replace the recording itself"),
+    "beside a stream": (["-"], "is no file to write beside; name the output with -o"),
+    "beside a device": (["/dev/null", "--format", "npz"], "/dev/null is no file to write beside"),
+    "a folder that is a device": (["speech.flac", "-o", "/dev/null"], "no format has the suffix"),
+    "a long name": (["speech.flac", "-o", "n" * 252 + ".npz"], "File name too long"),
+    "onto the recording": (["a.mp4", "-o", "a.mp4"], "would replace the input a.mp4"),
 }
 
 
@@ -241,8 +292,8 @@ def test_the_real_model_animates_the_example(tmp_path: Path) -> None:
 
 
 def test_faces_and_modes_are_for_models_of_vertices(
-    tiny_bundle: Path, speech: Path, capsys: pytest.CaptureFixture[str]
+    bundled_model: Path, speech: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["animate", str(speech), "--model", str(tiny_bundle), "--mode", "fast"]) == 2
+    assert main(["animate", str(speech), "--model", str(bundled_model), "--mode", "fast"]) == 2
     assert "--mode" in capsys.readouterr().err
     assert sorted(p.name for p in speech.parent.iterdir()) == [speech.name]

@@ -91,6 +91,12 @@ def test_selecting_nothing_says_what_there_is(tmp_path: Path) -> None:
         select(clips, "val", "anna")
 
 
+def joined(starts: list[int], lengths: list[int]) -> dict[str, np.ndarray]:
+    """Arrays of takes that lie one after another in 30 frames."""
+    weights = np.zeros((30, 52), np.float32)
+    return {"weights": weights, "starts": np.array(starts), "lengths": np.array(lengths)}
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -104,6 +110,10 @@ def test_selecting_nothing_says_what_there_is(tmp_path: Path) -> None:
         ({"names": np.array(["a", "a"])}, "a clip name occurs twice"),
         ({"names": np.array(["a", "c"])}, r"lacks c\.flac"),
         ({"names": np.array([{"a": 1}, None], object)}, "not a readable npz file"),
+        (joined([-1, 12], [12, 18]), "do not divide into 2 clips"),
+        (joined([0, 12], [0, 18]), "do not divide into 2 clips"),
+        (joined([0, 12], [12, 19]), "do not divide into 2 clips"),
+        (joined([0], [12]), "do not divide into 2 clips"),
     ],
 )
 def test_malformed_motion_is_refused(tmp_path: Path, arrays: dict, message: str) -> None:

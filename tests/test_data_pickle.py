@@ -115,8 +115,13 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     [
         ({}, "does not map each subject"),
         ([1, 2], "does not map each subject"),
-        ({"F1": "text"}, "does not map each subject"),
-        ({"F1": np.zeros(4)}, "does not map each subject"),
+        ({"F1": "text"}, "'F1': the neutral face holds <U4, not numbers"),
+        ({"F1": np.zeros(4)}, r"'F1': the neutral face has shape \(4,\), not \(V, 3\)"),
+        ({"F1": np.zeros((3, 4))}, r"'F1': the neutral face has shape \(3, 4\)"),
+        ({"F1": np.zeros((2, 2, 3))}, "has shape"),
+        ({"F1": np.zeros(0)}, "has shape"),
+        ({"F1": [[1, 2, 3], [4]]}, "'F1': the neutral face is no array"),
+        ({"F1": np.full((4, 3), np.inf)}, "'F1': the neutral face holds NaN or infinite"),
         ({"F1": np.zeros((4, 3)), "F2": np.zeros((5, 3))}, "different vertex counts"),
     ],
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +16,8 @@ from codetalker.data.biwi import normalised, read_scan
 from codetalker.data.prepare import convert, open_source
 from codetalker.data.splits import BIWI, VOCASET
 from codetalker.data.store import Store, open_store
-from codetalker.errors import CodeTalkerError, DataError, OptionError
+from codetalker.errors import CodeTalkerError, DataError, OptionError, OutputError
+from conftest import write_sound
 from vertex_data import (
     VERTICES,
     VOCA_TEST,
@@ -155,6 +159,175 @@ def test_what_cannot_be_used_is_left_out_and_said(tmp_path: Path) -> None:
     assert not any("\n" in problem for problem in store.problems)
 
 
+def test_a_name_that_is_not_understood_costs_its_clip_alone(tmp_path: Path) -> None:
+    source = tmp_path / "official"
+    write_official_layout(source, ("F2_e01", "F2_e37"))
+    (source / "vertices_npy" / "F2_e37.npy").rename(source / "vertices_npy" / "neutral.npy")
+    (source / "wav" / "F2_e37.wav").rename(source / "wav" / "neutral.wav")
+    (source / "vertices_npy" / "._F2_e01.npy").touch()  # what macOS leaves beside files
+    (source / "wav" / "._F2_e01.wav").touch()
+    write_raw_vocaset(tmp_path / "vocaset")
+    index = tmp_path / "vocaset" / "subj_seq_to_idx.pkl"
+    stored = pickle.loads(index.read_bytes())
+    stored["X"] = {"rest": {0: 0}}
+    stored[VOCA_TEST]["sentence01"] = {0: 10**9}
+    write_pickle(index, stored)
+    write_raw_biwi(tmp_path / "biwi")
+    (tmp_path / "biwi" / "faces" / "F2" / "calibration").mkdir()
+    (tmp_path / "biwi" / "rigid_scans" / "F3.obj").write_text("v 0 0 zero")
+    shutil.copytree(tmp_path / "biwi" / "faces" / "F2", tmp_path / "biwi" / "faces" / "F3")
+    for protocol, folder, name, count in (
+        (BIWI, "official", "neutral", 1),
+        (VOCASET, "vocaset", "X_rest", 3),
+        (BIWI, "biwi", "F2_calibration", 1),
+    ):
+        store = prepared(protocol, tmp_path / folder, tmp_path / f"{folder}.out")
+        assert len(store.clips) == count
+        (said,) = (line for line in store.problems if line.startswith(f"{name}: "))
+        assert said.endswith("is not SUBJECT_SENTENCE with a number at the end, such as F2_e01")
+        assert not any("._" in line for line in store.problems)
+        if folder == "vocaset":
+            line = f"{VOCA_TEST}_sentence01: it refers to rows that data_verts.npy does not have"
+            assert line in store.problems
+        if folder == "biwi":
+            (line,) = (line for line in store.problems if line.startswith("F3_e01: "))
+            assert "F3.obj is no readable mesh" in line
+
+
+def test_a_sound_is_found_under_any_suffix_and_two_are_one_too_many(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    write_official_layout(source, ("F2_e01", "F2_e02", "F2_e03", "F2_e04", "F2_e05"))
+    wav = source / "wav"
+    (wav / "F2_e01.wav").rename(wav / "F2_e01.WAV")
+    tone_at_16k = tone(0.8, 16000)[:, None]
+    for name, codec in (("F2_e02.mp3", "libmp3lame"), ("F2_e03.flac", "flac")):
+        (wav / name).with_suffix(".wav").unlink()
+        write_sound(wav / name, tone_at_16k, codec=codec)
+    write_sound(wav / "F2_e04.flac", tone_at_16k, codec="flac")
+    (wav / "F2_e05.txt").write_text("what is said")
+    store = prepared(BIWI, source, tmp_path / "out")
+    assert [clip.name for clip in store.clips] == ["F2_e01", "F2_e02", "F2_e03", "F2_e05"]
+    assert all(clip.samples == pytest.approx(12800, abs=2400) for clip in store.clips)
+    line = "F2_e04: there are wav/F2_e04.flac and wav/F2_e04.wav; keep one of them"
+    assert line in store.problems
+    write_raw_biwi(tmp_path / "raw")
+    (tmp_path / "raw" / "wav" / "F2_e01.wav").rename(tmp_path / "raw" / "wav" / "F2_e01.WAV")
+    assert len(prepared(BIWI, tmp_path / "raw", tmp_path / "raw.out").clips) == 1
+    write_sound(tmp_path / "raw" / "wav" / "F2_e01.flac", tone_at_16k, codec="flac")
+    with pytest.raises(DataError, match=r"there are wav/F2_e01\.WAV and wav/F2_e01\.flac"):
+        prepared(BIWI, tmp_path / "raw", tmp_path / "raw.out")
+
+
+def test_numbers_in_another_order_are_refused(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    names = ("F2_e01", "F2_e02", "F2_e03", "F2_e04", "F2_e05")
+    clips = write_official_layout(source, names, frames=15)
+    for name, change in {
+        "F2_e02": lambda v: v.transpose(0, 2, 1),
+        "F2_e03": lambda v: v.transpose(0, 2, 1).reshape(len(v), -1),
+        "F2_e04": lambda v: v.transpose(1, 0, 2),
+        "F2_e05": lambda v: v > 0,
+    }.items():
+        np.save(source / "vertices_npy" / f"{name}.npy", change(clips[name]))
+    store = prepared(BIWI, source, tmp_path / "out")
+    assert [clip.name for clip in store.clips] == ["F2_e01"]
+    said = dict(problem.split(": ", 1) for problem in store.problems)
+    layout = "not (frames, V, 3) or (frames, 3V)"
+    assert said["F2_e02"] == f"vertices_npy/F2_e02.npy has shape (15, 3, 20), {layout}"
+    assert said["F2_e03"].startswith("its motion or the neutral face has all x, then all y")
+    assert said["F2_e04"] == "it has 15 vertices, the subject's template has 20"
+    assert said["F2_e05"] == "vertices_npy/F2_e05.npy holds values of type bool, not numbers"
+    template = face().T
+    for path in source.glob("*/F2_e03.*"):
+        path.unlink()  # nothing tells it from such a face
+    for stored, message in ((template, "shape"), (template.reshape(-1), "then all z")):
+        write_pickle(source / "templates.pkl", {"F2": np.ascontiguousarray(stored)})
+        with pytest.raises(DataError, match=message):
+            prepared(BIWI, source, tmp_path / "none")
+
+
+def test_integers_are_numbers(tmp_path: Path) -> None:
+    source = tmp_path / "src"
+    write_official_layout(source, ("F2_e01",))
+    neutral = (100 * face()).astype(np.int16)
+    frames = np.stack([neutral + step for step in range(20)])
+    np.save(source / "vertices_npy" / "F2_e01.npy", frames)
+    write_pickle(source / "templates.pkl", {"F2": neutral.tolist()})
+    store = prepared(BIWI, source, tmp_path / "out")
+    np.testing.assert_array_equal(store.template("F2"), neutral)
+    np.testing.assert_array_equal(store.vertices(store.clips[0]), frames)
+
+
+def test_a_file_that_was_replaced_is_converted_again_and_no_other(tmp_path: Path) -> None:
+    source, out = tmp_path / "src", tmp_path / "out"
+    clips = write_official_layout(source, ("F2_e01", "F2_e02"))
+    prepared(BIWI, source, out)
+    arrays = [out / kind / f"F2_e0{n}.npy" for kind in ("vertices", "audio") for n in (1, 2)]
+
+    def changed_by(change) -> list[str]:
+        before = [path.stat().st_ino for path in arrays]
+        change()
+        prepared(BIWI, source, out)
+        now = [path.stat().st_ino for path in arrays]
+        pairs = zip(arrays, before, now, strict=True)
+        return [f"{path.parent.name}/{path.stem}" for path, was, new in pairs if was != new]
+
+    motion, sound = source / "vertices_npy" / "F2_e02.npy", source / "wav" / "F2_e02.wav"
+
+    def quieter_as_old_as_before() -> None:
+        """Other content of the same size, as a copy that keeps the time of its original."""
+        write_wav(sound, tone(0.8, 44100) // 2, 44100)
+        os.utime(sound, ns=(0, 1))
+
+    def longer_at_the_same_time() -> None:
+        write_wav(sound, tone(0.9, 44100), 44100)
+        os.utime(sound, ns=(0, 1))
+
+    def cut_note() -> None:
+        notes = out / "made_from.jsonl"
+        notes.write_bytes(notes.read_bytes()[:-9] + b"\n[[]]\n3\n")
+
+    assert changed_by(lambda: None) == []
+    assert changed_by(lambda: np.save(motion, clips["F2_e01"])) == ["vertices/F2_e02"]
+    np.testing.assert_array_equal(np.load(arrays[1]), clips["F2_e01"])
+    assert changed_by(quieter_as_old_as_before) == ["audio/F2_e02"]
+    assert np.abs(np.load(arrays[3])).max() < 0.15
+    assert changed_by(longer_at_the_same_time) == ["audio/F2_e02"]
+    assert changed_by(cut_note) == ["vertices/F2_e02", "audio/F2_e02"]
+    assert changed_by(lambda: None) == []
+    assert changed_by((out / "made_from.jsonl").unlink) == [
+        f"{path.parent.name}/{path.stem}" for path in arrays
+    ]
+
+
+def test_what_another_data_set_left_there_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    """VOCASET takes every second frame, own data all."""
+    source, out = tmp_path / "src", tmp_path / "out"
+    write_official_layout(source, ("F2_e01",))
+    prepared(VOCASET, source, out)
+    prepare("own", source, out, fps=25.0)
+    assert open_store(out).clips[0].frames == 20
+
+
+def test_no_file_of_the_source_is_replaced(tmp_path: Path) -> None:
+    source, out = tmp_path / "src", tmp_path / "out"
+    write_official_layout(source, ("F2_e01",))
+    (source / "lve.txt").write_text("0,1")
+    before = (source / "vertices_npy" / "F2_e01.npy").read_bytes()
+    out.mkdir()
+    (out / "vertices").symlink_to(source / "vertices_npy")
+    with pytest.raises(OutputError, match=r"vertices/F2_e01\.npy would replace the input"):
+        prepared(BIWI, source, out)
+    (out / "vertices").unlink()
+    (out / "audio").mkdir()
+    os.link(source / "wav" / "F2_e01.wav", out / "audio" / "F2_e01.npy")
+    with pytest.raises(OutputError, match=r"audio/F2_e01\.npy would replace the input"):
+        prepared(BIWI, source, out)
+    assert len(prepared(BIWI, source, source).clips) == 1  # other names: the store beside them
+    assert (source / "vertices_npy" / "F2_e01.npy").read_bytes() == before
+    assert (source / "lve.txt").read_text() == "0,1"
+
+
 def test_sound_that_is_much_longer_than_its_motion_is_noted(tmp_path: Path) -> None:
     write_official_layout(tmp_path / "src")
     write_wav(tmp_path / "src" / "wav" / "F2_e01.wav", tone(3.0, 16000), 16000)
@@ -197,14 +370,16 @@ def test_the_command_prepares_and_reports(
         (lambda s: (s / "templates.pkl").write_bytes(b"x"), DataError, "templates.pkl was not"),
         (lambda s: (s / "data_verts.npy").write_bytes(b"x"), DataError, "data_verts.npy is not"),
         (
-            lambda s: write_pickle(s / "subj_seq_to_idx.pkl", {"F": {"sentence01": {0: 10**9}}}),
+            lambda s: write_pickle(
+                s / "subj_seq_to_idx.pkl", {VOCA_TRAIN: {"sentence01": {0: 10**9}}}
+            ),
             DataError,
             "refers to rows",
         ),
         (
             lambda s: write_pickle(s / "subj_seq_to_idx.pkl", {"../../F": {"s01": {0: 0}}}),
             DataError,
-            "is not SUBJECT_SENTENCE",
+            "is not SUBJECT_SENTENCE with a number",
         ),
         (lambda s: write_pickle(s / "raw_audio_fixed.pkl", {}), DataError, "no sound of"),
     ],

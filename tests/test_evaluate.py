@@ -219,12 +219,18 @@ def test_bad_vertex_predictions_are_one_clear_line(store: Path, tmp_path: Path) 
     predictions.mkdir()
     with pytest.raises(DataError, match=r"lacks 1 of 1 predictions, first F1_e37\.npy"):
         evaluate(str(predictions), against=store, split="test-b")
+    opened = open_store(store)
+    true = np.asarray(opened.vertices(opened.select("test-b")[0]))
+    by_axis = true.transpose(0, 2, 1).reshape(len(true), -1)
     for content, message in [
         (np.zeros((20, VERTICES * 3 - 3)), "19 vertices predicted for 20 true ones"),
         (np.zeros((17, VERTICES * 3)), "17 frames predicted for 20 true ones"),
         (np.full((20, VERTICES * 3), np.nan), "not finite at frame 0"),
         (np.zeros(60), "has shape"),
-        (np.array([{}], object), "is not a file of vertices"),
+        (np.zeros((20, 3, VERTICES)), r"has shape \(20, 3, 20\), not \(frames, V, 3\)"),
+        (np.zeros((20, VERTICES, 3), bool), "holds values of type bool, not numbers"),
+        (np.array([{}], object), "is not a readable npy file"),
+        (by_axis, "has all x, then all y, then all z"),
     ]:
         np.save(predictions / "F1_e37.npy", content)
         with pytest.raises(DataError, match=message):

@@ -88,6 +88,16 @@ def test_fewer_shapes_leave_a_larger_error_and_say_so():
     assert "2 shapes" in few.rig.name
 
 
+@pytest.mark.parametrize("tolerance", [5e-4, 5e-3])
+def test_there_are_no_more_shapes_than_the_tolerance_asks_for(tolerance):
+    saved = motion(8)
+    size = np.linalg.norm(np.ptp(saved.template, axis=0))
+    shapes = saved.as_shapes(tolerance=tolerance)
+    count = len(shapes.rig.blendshape_names)
+    assert shapes.error <= tolerance * size
+    assert saved.as_shapes(limit=count - 1).error > tolerance * size
+
+
 def test_glb_poses_the_vertices_by_its_own_numbers(tmp_path):
     """Read with nothing of ours: morph targets times weights give the vertices."""
     saved = motion(3)

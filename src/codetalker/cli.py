@@ -1,12 +1,16 @@
 """The `codetalker` command: finds the subcommand, runs it, turns users' mistakes into one line.
 
-Exit status: 0 done, 2 the user's mistake, 130 interrupted, 1 (with a traceback) a defect of ours.
+Exit status: 0 done, 2 the user's mistake, 128 + n ended by signal n (130 by Ctrl-C), 1 (with a
+traceback) a defect of ours.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -57,13 +61,42 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (sys.argv for None); returns the exit status."""
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        with _interruptible():
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
     except CodeTalkerError as error:
         print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    except OSError as error:  # a name that the system does not take, a folder that it guards
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}; name another", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        with suppress(OSError):  # the terminal may be what is gone
+            print("interrupted", file=sys.stderr)
+        return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Signals that end a process do so as Ctrl-C does, by a `KeyboardInterrupt`, with their number:
+    so what is half done is cleaned up. Those that the caller has us ignore are ignored."""
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        named = (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP"))
+        for number in filter(None, named):
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # once is enough: the next one would end the cleaning up
+    raise KeyboardInterrupt(number)
 
 
 def _run(arguments: list[str]) -> int:

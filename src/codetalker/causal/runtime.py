@@ -72,6 +72,10 @@ class CausalTalker:
         """
         return cls(load_bundle(Path(folder)))
 
+    def __reduce__(self) -> tuple[type[CausalTalker], tuple[Bundle]]:
+        """Into other processes goes the bundle; each opens the graphs for itself."""
+        return type(self), (self.bundle,)
+
     @property
     def styles(self) -> tuple[str, ...]:
         """Names of the speaking styles, the default one first."""

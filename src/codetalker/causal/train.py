@@ -34,6 +34,7 @@ from codetalker.causal.train_talker import (
 from codetalker.causal.whisper import WhisperConfig, WhisperEncoder, load_whisper
 from codetalker.data.clip import Clip
 from codetalker.data.phones import PhoneClip
+from codetalker.disk import replacing
 from codetalker.errors import DataError, MissingExtraError, ModelError
 from codetalker.progress import ProgressBar
 from codetalker.rig import bundled_head
@@ -244,7 +245,8 @@ class Listener:
         path = self.folder / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(source + "\n")
+            with replacing(path) as temporary:
+                temporary.write_text(source + "\n")
         elif path.read_text().strip() != source:
             raise DataError(
                 f"{self.folder} holds features of another corpus, encoder or seed; name another "

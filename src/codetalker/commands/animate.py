@@ -6,22 +6,27 @@ In the flow **speech -> features -> codes -> motion -> mesh -> file**, all of it
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
-from codetalker.errors import AudioError, OptionError, OutputError, did_you_mean
+from codetalker.disk import check_parent, is_stream
+from codetalker.errors import CodeTalkerError, OptionError, OutputError, did_you_mean
 from codetalker.files import check_output, written_to
-from codetalker.model_folder import FOR_FILES
+from codetalker.model_folder import FOR_FILES, find_model
 from codetalker.motion import check_fps
+from codetalker.places import Place, check_inputs_kept, place, same_place
 from codetalker.progress import ProgressBar
+from codetalker.styles import shares_of
 
 if TYPE_CHECKING:
     from codetalker.talker import Talker
 
 _DEFAULT_FORMATS = (".glb", ".mp4")
+_STANDARD_INPUT = Path("-")
 
 
 def _shown_as(metavar: str, *aliases: str):
@@ -76,23 +81,35 @@ def animate(
     import codetalker
 
     talker = codetalker.load(model or FOR_FILES)
-    jobs = _plan(audio, output, format, talker.formats)
-    for path in [path for _, paths in jobs for path in paths]:
-        check_output(path, talker.formats)
+    inputs = (*audio, *([find_model(model)] if model else []), *([template] if template else []))
+    jobs = _plan(audio, output, format, talker.formats, inputs)
     options = {"style": style, "strength": strength, "fps": fps, "seed": seed}
     own = {"template": template, "mode": mode, "blinks": None if blinks else False, "life": life}
     options |= _own_options(talker, own)
     change = _change(talker, mood)
-    failures = 0
-    for recording, paths in jobs:
-        try:
-            _animate_one(talker, recording, paths, change, **options)
-        except (AudioError, OutputError) as error:
-            if len(jobs) == 1:
-                raise
-            print("error:", error, file=sys.stderr)
-            failures += 1
+    if style is not None:
+        shares_of(style, talker.styles)  # before any recording is read
+    failures: list[str] = []
+    try:
+        for recording, paths in jobs:
+            with _noted(recording, failures) if len(jobs) > 1 else nullcontext():
+                for path in paths:
+                    check_output(path, talker.formats)
+                _animate_one(talker, recording, paths, change, **options)
+    finally:
+        for failure in failures:
+            print("error:", failure, file=sys.stderr)
     return 2 if failures else 0
+
+
+@contextmanager
+def _noted(recording: Path, failures: list[str]) -> Iterator[None]:
+    """Note what is wrong with one of several recordings, in one line, and go on."""
+    try:
+        yield
+    except CodeTalkerError as error:
+        line = " ".join(str(error).split())
+        failures.append(line if str(recording) in line else f"{recording}: {line}")
 
 
 def _own_options(talker: Talker, values: dict[str, Any]) -> dict[str, Any]:
@@ -132,34 +149,46 @@ def _animate_one(
 
 
 def _plan(
-    audio: tuple[Path, ...], output: tuple[Path, ...], format: str | None, known: tuple[str, ...]
+    audio: tuple[Path, ...],
+    output: tuple[Path, ...],
+    format: str | None,
+    known: tuple[str, ...],
+    inputs: tuple[Path, ...],
 ) -> list[tuple[Path, list[Path]]]:
-    """Which files each recording gives."""
+    """Which files each recording gives; none of them is an input, or is written twice."""
     if len(audio) == 1 and output and not format and not output[0].is_dir():
         jobs = [(audio[0], list(output))]
-    else:
-        suffixes = _suffixes(format, known) if format else _DEFAULT_FORMATS
-        folder = _folder(output, known) if output else None
-        jobs = [
-            (recording, [_beside(recording, folder, suffix) for suffix in suffixes])
-            for recording in audio
-        ]
-    taken = {recording.absolute(): recording for recording in audio}
+        _check_places(jobs, inputs)
+        return jobs
+    suffixes = _suffixes(format, known) if format else _DEFAULT_FORMATS
+    folder = _folder(output, known) if output else None
+    jobs = [
+        (recording, [_beside(recording, folder, suffix) for suffix in suffixes])
+        for recording in audio
+    ]
+    _check_places(jobs, inputs)
+    if folder is not None:
+        _make(folder)
+    return jobs
+
+
+def _check_places(jobs: list[tuple[Path, list[Path]]], inputs: tuple[Path, ...]) -> None:
+    taken: dict[Place, tuple[Path, Path]] = {}
     for recording, paths in jobs:
-        places = [written_to(path) for path in paths]
-        for path, place in zip(paths, places, strict=True):
-            other = taken.setdefault(place.absolute(), recording)
-            if place.absolute() == other.absolute():
-                raise OutputError(f"{place} would replace the recording itself; choose another -o")
+        for path in paths:
+            written = written_to(path)
+            check_inputs_kept(written, inputs)
+            other, first = taken.setdefault(place(written), (recording, path))
             if other is not recording:
                 raise OutputError(
-                    f"{recording} and {other} would both be written to {place}; rename one of them"
+                    f"{recording} and {other} would both be written to {written}; rename one of "
+                    "them"
                 )
-            if place != path and places.count(place) > 1:
+            if first is not path:
+                made = "the file" if written == path else "the folder"
                 raise OutputError(
-                    f"{path} is not the only -o to make the folder {place}; name it otherwise"
+                    f"{path} is not the only -o to make {made} {written}; name it otherwise"
                 )
-    return jobs
 
 
 def _suffixes(format: str, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -178,16 +207,22 @@ def _folder(output: tuple[Path, ...], known: tuple[str, ...]) -> Path:
             f"-o {folder} is not the one folder for all; with several recordings or --format, "
             "-o names a folder"
         )
+    return folder
+
+
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"the folder {folder} cannot be made: {error.strerror}; choose another one"
         ) from None
-    return folder
+    check_parent(folder / "face")
 
 
 def _beside(recording: Path, folder: Path | None, suffix: str) -> Path:
+    if folder is None and (recording == _STANDARD_INPUT or is_stream(recording)):
+        raise OptionError(f"{recording} is no file to write beside; name the output with -o")
     path = (folder or recording.parent) / f"{recording.stem}{suffix}"
     # A video beside itself: talk.mp4 gives talk-face.mp4.
-    return path if path != recording else path.with_stem(f"{path.stem}-face")
+    return path.with_stem(f"{path.stem}-face") if same_place(path, recording) else path

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 from tyro.conf import Positional, arg
 
 import codetalker
+from codetalker.disk import check_file
 from codetalker.errors import OptionError
 from codetalker.model_folder import BUNDLED, CONFIG
+from codetalker.places import check_inputs_kept
 from codetalker.progress import ProgressBar
 
 if TYPE_CHECKING:
@@ -60,12 +62,19 @@ def evaluate(
     }
     if sum(value is not None for value in kinds.values()) != 1:
         raise OptionError(f"name one thing to measure with: {', '.join(kinds)}")
+    if robustness is not None:
+        robustness = robustness or _examples()
+    if json is not None:
+        folders = (corpus, against, seen, phones, Path(model) if model else None)
+        read = [path for path in (*folders, *(robustness or ())) if path is not None]
+        check_inputs_kept(json, read)
+        check_file(json)
     if corpus is not None:
         report = _on_corpus(model, corpus, split, speaker, style)
     elif against is not None:
         report = _against_store(model, against, split, speaker, style)
     elif robustness is not None:
-        report = _robustness(model, robustness or _examples(), style)
+        report = _robustness(model, robustness, style)
     else:
         report = _without_truth(model, seen, phones, style)
     report.show(Console())

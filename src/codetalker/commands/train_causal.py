@@ -18,9 +18,11 @@ from codetalker.causal.train_talker import TALKER_PLAN, TalkerRecipe
 from codetalker.data.corpus import read_corpus, read_takes
 from codetalker.data.phones import read_phones
 from codetalker.errors import OptionError
+from codetalker.places import check_run_kept
 from codetalker.rig import bundled_head
 from codetalker.training import processes
 from codetalker.training.loop import Plan
+from codetalker.training.run_record import WRITTEN
 
 Folder = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
 
@@ -47,6 +49,7 @@ class CodecStage:
 
     def run(self) -> None:
         """Train; the folder is what stage 2 takes as --codec."""
+        check_run_kept(self.out, WRITTEN, [self.corpus, *([self.takes] if self.takes else [])])
         clips, config = read_corpus(self.corpus), CodecConfig()
         takes = () if self.takes is None else read_takes(self.takes, config.fps)
         with processes.joined(self.device) as device:
@@ -88,6 +91,8 @@ class TalkerStage:
 
     def run(self) -> None:
         """Train; `bundle` in the folder is the model."""
+        whisper = [self.whisper] if self.whisper else []
+        check_run_kept(self.out, WRITTEN, [self.corpus, self.codec, *whisper, *self.phones])
         if self.passes < 0:
             raise OptionError(f"--passes is {self.passes}; name 0 or more")
         clips = read_corpus(self.corpus)

@@ -28,7 +28,9 @@ from codetalker.paper.recipe import (
     PaperTalkerRecipe,
 )
 from codetalker.paper.training import train_paper_codec, train_paper_talker
+from codetalker.places import check_run_kept
 from codetalker.training import processes
+from codetalker.training.run_record import WRITTEN
 
 Folder = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
 HUB_NAME = "facebook/wav2vec2-base-960h"
@@ -59,6 +61,7 @@ class PaperCodecStage:
 
     def run(self) -> None:
         """Train; the folder is what stage 2 takes as --codec."""
+        check_run_kept(self.out, WRITTEN, [self.data])
         store = _store(self.data, self.preset)
         default = preset(self.preset).codec
         config = _of_store(self.model, default, vertices=store.vertices_per_face)
@@ -105,6 +108,8 @@ class PaperTalkerStage:
 
     def run(self) -> None:
         """Train; `model` in the folder is what `codetalker.load` opens."""
+        template = [self.template] if self.template else []
+        check_run_kept(self.out, WRITTEN, [self.data, self.codec, Path(self.wav2vec2), *template])
         store = _store(self.data, self.preset)
         codec_config, codec = read_codec(self.codec)
         if codec_config.vertices != store.vertices_per_face:

@@ -15,7 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.audio import Waveform
-from codetalker.data.source import Source, SourceClip, find_regions, parse_name
+from codetalker.data.source import (
+    SOUND_SUFFIXES,
+    Source,
+    SourceClip,
+    files_by_stem,
+    find_regions,
+    parse_names,
+)
 from codetalker.errors import DataError, RigError
 from codetalker.files.mesh import read_mesh
 
@@ -32,26 +39,40 @@ def read_biwi(folder: Path) -> Source:
     """The clips of a folder with `faces`, `rigid_scans` and sound.
 
     Raises:
-        DataError: no neutral face is there, or one is malformed.
+        DataError: no neutral face is there.
     """
-    scans = {path.stem: read_scan(path) for path in sorted((folder / "rigid_scans").glob("*.obj"))}
-    if not scans:
+    scans, unread = {}, {}
+    for path in sorted((folder / "rigid_scans").glob("*.obj")):
+        try:
+            scans[path.stem] = read_scan(path)
+        except DataError as error:
+            unread[path.stem] = str(error)
+    if not scans and not unread:
         raise DataError(f"{folder} has no rigid_scans/*.obj; unpack the data set's rigid_scans")
-    clips, problems = [], []
-    for sequence in sorted(p for p in (folder / "faces").glob("*/*") if p.is_dir()):
-        name = f"{sequence.parent.name}_{sequence.name}"
-        subject, sentence = parse_name(name)
-        sound, frames = _sound(folder, subject, sequence.name), sorted(sequence.glob("*.vl"))
+    found = sorted(p for p in (folder / "faces").glob("*/*") if p.is_dir())
+    sequences = {f"{path.parent.name}_{path.name}": path for path in found}
+    recordings = files_by_stem(folder / "wav", SOUND_SUFFIXES)
+    parsed, problems = parse_names(sequences)
+    clips = []
+    for name, (subject, sentence) in parsed.items():
+        frames = sorted(sequences[name].glob("*.vl"))
+        sounds = recordings.get(name) or _video(folder / "videos", subject, sequences[name].name)
         if subject not in scans:
-            problems.append(f"{name}: rigid_scans/{subject}.obj is missing")
-        elif sound is None:
+            missing = f"rigid_scans/{subject}.obj is missing"
+            problems.append(f"{name}: {unread.get(subject, missing)}")
+        elif not sounds:
             problems.append(f"{name}: wav/{name}.wav is missing, and so is its video")
+        elif len(sounds) > 1:
+            listed = " and ".join(str(path.relative_to(folder)) for path in sounds)
+            problems.append(f"{name}: there are {listed}; keep one of them")
         elif not frames:
-            problems.append(f"{name}: there are no .vl frames; unpack {sequence.name}.tar")
+            problems.append(f"{name}: there are no .vl frames; unpack {sequences[name].name}.tar")
         else:
             vertices = partial(_vertices, frames, scans[subject][1])
+            waveform = partial(Waveform.load, sounds[0])
+            files = (*frames, folder / "rigid_scans" / f"{subject}.obj")
             clips.append(
-                SourceClip(name, subject, sentence, vertices, partial(Waveform.load, sound))
+                SourceClip(name, subject, sentence, vertices, waveform, files, tuple(sounds))
             )
     templates = {s: normalised(vertices, faces) for s, (vertices, faces) in scans.items()}
     return Source(templates, tuple(clips), tuple(problems), find_regions(folder))
@@ -72,9 +93,12 @@ def read_vl(path: Path) -> NDArray[np.float32]:
     """One frame, (V, 3): a count, of 32 or 64 bits as the writing machine had it, then floats.
 
     Raises:
-        DataError: the size of the file does not fit the count.
+        DataError: the file cannot be read, or its size does not fit the count.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path.name} cannot be read: {error.strerror}") from None
     for header in (4, 8):
         count = int.from_bytes(data[:header], "little")
         if len(data) == header + 12 * count and 0 < count <= MAX_VERTICES:
@@ -108,9 +132,8 @@ def _frame(path: Path, triangles: NDArray[np.int32]) -> NDArray[np.float32]:
     return normalised(vertices, triangles)
 
 
-def _sound(folder: Path, subject: str, sentence: str) -> Path | None:
-    """The sound file of a clip: a wav, or the video that the publisher rendered."""
+def _video(folder: Path, subject: str, sentence: str) -> list[Path]:
+    """The video that the publisher rendered of a clip, if it is there."""
     stems = (f"{subject}_{sentence}", f"{subject}/{sentence}", f"{subject}/{subject}_{sentence}")
-    candidates = [folder / "wav" / f"{stems[0]}.wav"]
-    candidates += [folder / "videos" / f"{stem}.flv" for stem in stems]
-    return next((path for path in candidates if path.is_file()), None)
+    videos = [folder / f"{stem}.flv" for stem in stems]
+    return [path for path in videos if path.is_file()][:1]

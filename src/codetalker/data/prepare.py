@@ -1,7 +1,8 @@
 """Converts a vertex data set once into a store (`data.store`), one clip at a time.
 
-A clip is loaded, checked, and written under a temporary name that is then renamed; so a stopped run
-goes on where it was. What cannot be used is left out and reported.
+A clip is loaded, checked, and written under a temporary name that is then renamed, and what it was
+made from is noted; so a stopped run goes on where it was, and a file that was replaced since is
+converted again. What cannot be used is left out and reported.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from numpy.typing import NDArray
 
 from codetalker.audio import SAMPLE_RATE
 from codetalker.data.biwi import is_raw_biwi, read_biwi
+from codetalker.data.made_from import MADE_FROM, NOTHING, MadeFrom, files_digest
 from codetalker.data.official_layout import read_official_layout
 from codetalker.data.source import Source, SourceClip
 from codetalker.data.splits import BIWI, VOCASET, Portion, Protocol
-from codetalker.data.store import Store, StoreClip
+from codetalker.data.store import MANIFEST, Store, StoreClip
+from codetalker.data.vertex_arrays import check_order, map_array
 from codetalker.data.vocaset import FRAME_STEP, is_raw_vocaset, read_vocaset
 from codetalker.disk import replacing
 from codetalker.errors import AudioError, DataError, OptionError, OutputError
+from codetalker.places import check_files_kept, same_place
 
 MAX_DRIFT_S = 0.5
 """Motion and sound may differ in length by this much before it is reported."""
@@ -82,13 +86,15 @@ def convert(
 
     Raises:
         DataError: no clip can be used.
-        OutputError: `out` cannot be written.
+        OutputError: `out` cannot be written, or a file of the source would be replaced.
     """
+    _check_kept(source, out)
     _make_folders(out)
+    made_from = MadeFrom(out / MADE_FROM)
     problems, clips = list(source.problems), []
     for clip in track(source.clips):
         try:
-            clips.append(_convert(clip, source, protocol, out))
+            clips.append(_convert(clip, source, protocol, out, made_from))
         except (DataError, AudioError) as error:
             problems.append(f"{clip.name}: {error}")
     if not clips:
@@ -96,8 +102,9 @@ def convert(
     subjects = tuple(sorted(source.templates))
     _save(out / "templates.npy", np.stack([source.templates[subject] for subject in subjects]))
     for name, path in source.regions.items():
-        with replacing(out / name) as temporary:
-            shutil.copyfile(path, temporary)
+        if not same_place(path, out / name):
+            with replacing(out / name) as temporary:
+                shutil.copyfile(path, temporary)
     store = Store(
         folder=out,
         dataset=protocol.name,
@@ -113,22 +120,32 @@ def convert(
     return store
 
 
-def _convert(clip: SourceClip, source: Source, protocol: Protocol, out: Path) -> StoreClip:
-    """Write one clip's arrays unless they are there."""
+def _convert(
+    clip: SourceClip, source: Source, protocol: Protocol, out: Path, made_from: MadeFrom
+) -> StoreClip:
+    """Write one clip's arrays unless they are there, made from the same files."""
     template = source.templates.get(clip.subject)
     if template is None:
         raise DataError(f"subject {clip.subject!r} has no template in templates.pkl")
     motion, sound = out / "vertices" / f"{clip.name}.npy", out / "audio" / f"{clip.name}.npy"
     frames, samples = _stored(motion, template.shape), _stored(sound, ())
-    if samples is None:
+    now = (
+        files_digest(protocol.name, clip.motion_files),
+        files_digest(protocol.name, clip.sound_files),
+    )
+    before = made_from.of(clip.name)
+    if now != before:
+        made_from.note(clip.name, NOTHING)  # until it is done
+    if samples is None or now[1] != before[1]:
         waveform = clip.waveform().samples
         samples = len(waveform)
         _save(sound, waveform)
-    if frames is None:
+    if frames is None or now[0] != before[0]:
         vertices = clip.vertices()
         _check(vertices, template)
         frames = len(vertices)
         _save(motion, vertices)
+    made_from.note(clip.name, now)
     split = protocol.split(clip.subject, clip.sentence)
     return StoreClip(clip.name, clip.subject, clip.sentence, split, frames, samples)
 
@@ -143,6 +160,14 @@ def _check(vertices: NDArray[np.float32], template: NDArray[np.float32]) -> None
     finite = np.isfinite(vertices).all((1, 2))
     if not finite.all():
         raise DataError(f"its vertices are NaN or infinite at frame {int(finite.argmin())}")
+    check_order(vertices, template, "its motion")
+
+
+def _check_kept(source: Source, out: Path) -> None:
+    files = [path for clip in source.clips for path in (*clip.motion_files, *clip.sound_files)]
+    arrays = [out / kind / f"{c.name}.npy" for kind in ("vertices", "audio") for c in source.clips]
+    names = ("templates.npy", MADE_FROM, MANIFEST, *source.regions)
+    check_files_kept([*arrays, *(out / name for name in names)], dict.fromkeys(files))
 
 
 def _drifting(clips: list[StoreClip], fps: float) -> list[str]:
@@ -178,8 +203,8 @@ def _make_folders(out: Path) -> None:
 def _stored(path: Path, row: tuple[int, ...]) -> int | None:
     """Length of an array that an earlier run has finished; None if it is not there or differs."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        array = map_array(path)
+    except DataError:
         return None
     return len(array) if array.dtype == np.float32 and array.shape[1:] == row else None
 

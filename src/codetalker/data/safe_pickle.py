@@ -103,19 +103,39 @@ def load_data_pickle(path: Path) -> Any:
 
 
 def load_templates(path: Path) -> dict[str, np.ndarray]:
-    """Read `templates.pkl`: subject -> (V, 3) float32 neutral face.
+    """Read `templates.pkl`: subject -> (V, 3) float32 neutral face, of (V, 3) or (3V,) numbers.
 
     Raises:
         DataError: the file is no such mapping.
     """
     stored = load_data_pickle(path)
-    templates: dict[str, np.ndarray] = {}
-    for subject, vertices in stored.items() if isinstance(stored, dict) else ():
-        array = np.asarray(vertices)
-        if array.dtype.kind == "f" and array.size and array.size % 3 == 0:
-            templates[str(subject)] = array.reshape(-1, 3).astype(np.float32)
-    if not templates or len(templates) != len(stored):
+    if not isinstance(stored, dict) or not stored:
         raise DataError(f"{path} does not map each subject to the (V, 3) vertices of its face")
+    templates = {str(name): _template(face, f"{path}, {name!r}") for name, face in stored.items()}
     if len({len(t) for t in templates.values()}) > 1:
         raise DataError(f"{path} holds templates of different vertex counts")
     return templates
+
+
+def _template(face: Any, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(face)
+    except ValueError as error:  # rows of different lengths
+        raise DataError(f"{name}: the neutral face is no array; store it as (V, 3)") from error
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"{name}: the neutral face holds {array.dtype}, not numbers")
+    if (
+        not array.size
+        or array.size % 3
+        or array.shape
+        not in (
+            (array.size,),
+            (1, array.size),
+            (array.size // 3, 3),
+        )
+    ):
+        raise DataError(f"{name}: the neutral face has shape {array.shape}, not (V, 3)")
+    points = array.reshape(-1, 3).astype(np.float32)
+    if not np.isfinite(points).all():
+        raise DataError(f"{name}: the neutral face holds NaN or infinite coordinates")
+    return points

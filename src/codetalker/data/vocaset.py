@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from codetalker.audio import Waveform
 from codetalker.data.safe_pickle import load_data_pickle, load_templates
-from codetalker.data.source import Source, SourceClip, find_regions, parse_name
+from codetalker.data.source import Source, SourceClip, find_regions, parse_names
+from codetalker.data.vertex_arrays import map_array
 from codetalker.errors import DataError
 
 VERTEX_FILE = "data_verts.npy"
@@ -38,37 +39,39 @@ def read_vocaset(folder: Path) -> Source:
         DataError: a file is missing or malformed.
     """
     vertices = _map_vertices(folder / VERTEX_FILE)
-    index = _index(folder / "subj_seq_to_idx.pkl", len(vertices))
+    index = _index(folder / "subj_seq_to_idx.pkl")
     sound = load_data_pickle(folder / "raw_audio_fixed.pkl")
     clips = []
-    for name, rows in index.items():
-        subject, sentence = parse_name(name)
+    parsed, problems = parse_names(index)
+    for name, (subject, sentence) in parsed.items():
         sequence = name.removeprefix(subject + "_")
         clips.append(
             SourceClip(
                 name,
                 subject,
                 sentence,
-                partial(_frames, vertices, rows),
+                partial(_frames, vertices, index[name]),
                 partial(_waveform, sound, subject, sequence),
+                (folder / VERTEX_FILE, folder / "subj_seq_to_idx.pkl"),
+                (folder / "raw_audio_fixed.pkl",),
             )
         )
     return Source(
-        load_templates(folder / "templates.pkl"), tuple(clips), regions=find_regions(folder)
+        load_templates(folder / "templates.pkl"),
+        tuple(clips),
+        tuple(problems),
+        find_regions(folder),
     )
 
 
 def _map_vertices(path: Path) -> NDArray[np.float32]:
-    try:
-        vertices = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{path} is not a readable npy file ({error})") from error
+    vertices = map_array(path)
     if vertices.ndim != 3 or vertices.shape[2] != 3 or vertices.dtype.kind != "f":
         raise DataError(f"{path} has shape {vertices.shape}, not (frames, vertices, 3)")
     return vertices
 
 
-def _index(path: Path, count: int) -> dict[str, NDArray[np.int64]]:
+def _index(path: Path) -> dict[str, NDArray[np.int64]]:
     """Clip name -> its rows in the order of the file, which is that of time."""
     stored = load_data_pickle(path)
     try:
@@ -79,13 +82,12 @@ def _index(path: Path, count: int) -> dict[str, NDArray[np.int64]]:
         }
     except (AttributeError, TypeError, ValueError) as error:
         raise DataError(f"{path} does not map subject, sequence and frame to a row") from error
-    for name, own in rows.items():
-        if own.ndim != 1 or (len(own) and not 0 <= own.min() <= own.max() < count):
-            raise DataError(f"{path}: {name} refers to rows that {VERTEX_FILE} does not have")
     return rows
 
 
 def _frames(vertices: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    if rows.ndim != 1 or (len(rows) and not 0 <= rows.min() <= rows.max() < len(vertices)):
+        raise DataError(f"it refers to rows that {VERTEX_FILE} does not have")
     return np.asarray(vertices[rows[::FRAME_STEP]], np.float32)
 
 
@@ -93,5 +95,5 @@ def _waveform(sound: Any, subject: str, sequence: str) -> Waveform:
     try:
         entry = sound[subject][sequence]
         return Waveform.of(np.asarray(entry["audio"]), float(entry["sample_rate"]))
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError(f"raw_audio_fixed.pkl has no sound of {subject} {sequence}") from error

@@ -9,8 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from codetalker.disk import replacing
-from codetalker.errors import OutputError
+from codetalker.disk import check_file, replacing
 from codetalker.evaluation.metrics import Result
 
 JSON_VERSION = 1
@@ -124,8 +123,7 @@ def write_json(path: Path, content: dict[str, object]) -> None:
     Raises:
         OutputError: it cannot be written there.
     """
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist; create it first")
+    check_file(path)
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 

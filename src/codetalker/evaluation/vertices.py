@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from codetalker.audio import Waveform
 from codetalker.data.store import Store, StoreClip
+from codetalker.data.vertex_arrays import as_vertices, check_order, map_array
 from codetalker.errors import DataError
 from codetalker.evaluation.metrics import VertexMetrics
 from codetalker.evaluation.report import Row
@@ -31,7 +32,7 @@ class ClipPrediction:
     Attributes:
         style: the style it is spoken in; `OWN` for the speaker's own.
         clip: the sentence.
-        vertices: (T, V, 3) or (T, 3V).
+        vertices: (T, V, 3).
         seconds: that the prediction took, if it was made here.
     """
 
@@ -110,34 +111,35 @@ def predictions_in(folder: Path, store: Store, clips: list[StoreClip]) -> Iterat
         DataError: a clip has no prediction, or a file is malformed.
     """
     for style, clip, path in _files(folder, clips):
-        yield ClipPrediction(style, clip, read_prediction(path, store.fps))
+        vertices, template = read_prediction(path, store.fps), store.template(clip.subject)
+        if vertices.shape[1:] == template.shape:
+            check_order(vertices, template, str(path))
+        yield ClipPrediction(style, clip, vertices)
 
 
 def read_prediction(path: Path, fps: float) -> NDArray[np.floating]:
-    """The vertices (T, ...) of a prediction, mapped where the format allows.
+    """The vertices (T, V, 3) of a prediction, mapped where the format allows.
 
     Raises:
         DataError: the file is malformed, or of another frame rate.
     """
+    if path.suffix.lower() == ".npy":
+        return as_vertices(map_array(path), str(path))
     try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            vertices, rate = stored, fps
-        else:
-            with stored:
-                vertices, rate = stored["vertices"], float(stored["fps"])
-    except (OSError, ValueError, EOFError, KeyError) as error:
+        with np.load(path, allow_pickle=False) as stored:
+            vertices, rate = stored["vertices"], float(stored["fps"])
+    except Exception as error:  # a damaged archive can fail in any way
         raise DataError(f"{path} is not a file of vertices (T, V, 3)") from error
     if rate != fps:
         raise DataError(f"{path} has {rate:g} frames per second, the data has {fps:g}")
-    if vertices.ndim not in (2, 3) or vertices.dtype.kind != "f":
-        raise DataError(f"{path} has shape {vertices.shape}, not (T, V, 3) or (T, 3V)")
-    return vertices
+    return as_vertices(vertices, str(path))
 
 
 def _files(folder: Path, clips: list[StoreClip]) -> list[tuple[str, StoreClip, Path]]:
     """Every prediction of the clips: its style, its clip and its file."""
-    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES}
+    files = {
+        path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in _SUFFIXES
+    }
     by_name = {clip.name: clip for clip in clips}
     found = []
     for stem, path in files.items():

@@ -15,7 +15,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from codetalker.disk import check_new_folder, new_folder, replacing
+from codetalker.disk import (
+    check_file,
+    check_new_folder,
+    check_parent,
+    new_folder,
+    replacing,
+)
 from codetalker.errors import OptionError, OutputError, did_you_mean
 from codetalker.progress import Progress
 
@@ -126,14 +132,12 @@ def check_output(path: Path, known: Collection[str]) -> None:
     if suffix not in known:
         hint = did_you_mean(suffix, known, str)
         raise OutputError(f"{path}: no format has the suffix {path.suffix!r}; {hint}")
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist; create it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"the folder {path.parent} is not writable; choose another one")
-    if written_to(path) != path:
-        check_new_folder(written_to(path))
-    elif path.is_dir():
-        raise OutputError(f"{path} is a directory; name a file")
+    place = written_to(path)
+    if place == path:
+        check_file(path)
+    else:
+        check_new_folder(place)
+        check_parent(place)
 
 
 def _options(write: Callable[..., Any]) -> set[str]:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from codetalker.disk import new_folder
-from codetalker.errors import ModelError, OptionError
+from codetalker.errors import ModelError, OptionError, OutputError
 from codetalker.files.mesh import Mesh, read_mesh, write_ply
 from codetalker.model_folder import CONFIG, damaged, file_digest, read_config, write_config
 from codetalker.paper.config import PaperCodecConfig, PaperConfig, from_dict, to_dict
@@ -47,7 +47,12 @@ def write_model(
     """
     portable = {portable_name(name): tensor.contiguous() for name, tensor in tensors.items()}
     with new_folder(folder) as temporary:
-        save_file(portable, temporary / WEIGHTS)
+        try:
+            save_file(portable, temporary / WEIGHTS)
+        except SafetensorError as error:
+            raise OutputError(
+                f"{folder} cannot be written ({error}); see whether the disk is full"
+            ) from error
         write_config(temporary, _FAMILY, {"config": to_dict(config)}, (WEIGHTS,))
         if face is not None:
             write_ply(temporary / TEMPLATE, face)

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from codetalker.disk import check_new_folder
 from codetalker.errors import ModelError, OptionError
 from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.paper.config import PRESETS, PaperConfig, preset
@@ -25,6 +26,7 @@ from codetalker.paper.official import (
     talker_names,
 )
 
+_WRAPPER = "module."
 LISTED = 8
 """Tensors that a message names of each kind; it counts the others."""
 
@@ -51,6 +53,7 @@ def convert_official(
         OutputError: the folder has content, or cannot be written.
     """
     config = preset(model) if isinstance(model, str) else model
+    check_new_folder(out)
     face = template if isinstance(template, Mesh) or template is None else read_mesh(template)
     if face is not None and len(face.vertices) != config.codec.vertices:
         raise OptionError(
@@ -121,12 +124,22 @@ def _check(tensors: Mapping[str, Tensor], path: Path, config: PaperConfig, stage
     if shapes != expected:
         raise ModelError(
             f"{path} is not the stage {stage + 1} checkpoint of {config.name}: "
-            + (_whose(shapes) or _differences(shapes, expected))
+            + (_wrapped(shapes) or _whose(shapes) or _differences(shapes, expected))
         )
     for name, table in position_tables(config)[stage].items():
         # Only these rows are used; far rows differ between machines by the rounding of sines.
         if not torch.allclose(tensors[name][:1], table[:1], atol=1e-5):
             raise ModelError(f"{path}: {name} is not the published table of positions")
+
+
+def _wrapped(shapes: Mapping[str, torch.Size]) -> str | None:
+    """What to do about the names that a model has inside DataParallel."""
+    if not shapes or not all(name.startswith(_WRAPPER) for name in shapes):
+        return None
+    return (
+        f"all its names begin with {_WRAPPER!r}, as DataParallel saves them; take that off the "
+        "names of its state_dict, save it and import it again"
+    )
 
 
 def _whose(shapes: Mapping[str, torch.Size]) -> str | None:

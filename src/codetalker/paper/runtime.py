@@ -6,9 +6,10 @@ In the flow **speech -> features -> codes -> motion** -> mesh -> file, all of it
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -76,6 +77,12 @@ class PaperTalker:
             for layer in (*model.talker.layers, *model.codec.decoder.transformer.layers):
                 layer.compile(dynamic=True)
         return cls(model, face)
+
+    def __reduce__(self) -> tuple[Callable[..., PaperTalker], tuple[Any, ...]]:
+        """Into other processes go configuration and weights; what was compiled is not there."""
+        weight = self.model.talker.speech_map.weight
+        state = self.model.state_dict()
+        return _of_weights, (self.config, state, weight.dtype, weight.device, self.face)
 
     @property
     def config(self) -> PaperConfig:
@@ -190,6 +197,20 @@ class PaperTalker:
         for name, share in shares_of(self.styles[0] if style is None else style, subjects).items():
             weights[subjects.index(name)] = share
         return weights
+
+
+def _of_weights(
+    config: PaperConfig,
+    state: dict[str, torch.Tensor],
+    dtype: torch.dtype,
+    device: torch.device,
+    face: Mesh | None,
+) -> PaperTalker:
+    with torch.device("meta"):
+        model = PaperModel(config)
+    model.load_state_dict(state, assign=True)
+    set_precision(model.eval().requires_grad_(False), dtype, device)
+    return PaperTalker(model, face)
 
 
 def _mesh(template: Face) -> Mesh:

@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from codetalker.disk import remove_leftovers, replacing
-from codetalker.errors import DataError, ModelError, OptionError
+from codetalker.disk import replacing
+from codetalker.errors import DataError, ModelError, OptionError, OutputError
 from codetalker.training import processes
 from codetalker.training.run_log import RunLog
 from codetalker.training.run_record import write_record
@@ -163,8 +163,6 @@ def fit(
     record = {"plan": plan.record(), "config": dict(config or {})}
     first, best = _resume(folder / LAST, model, optimiser, record)
     if writes and first < plan.steps:
-        for name in (LAST, BEST):
-            remove_leftovers(folder / name)
         write_record(folder, record | {"steps": plan.steps})
     with RunLog(folder, plan.steps, first, silent=not writes) as log:
         for step in range(first, plan.steps):
@@ -287,6 +285,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values, whole or not at all."""
+    """Write tensors and plain values, whole or not at all.
+
+    Raises:
+        OutputError: the operating system refuses to write.
+    """
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as error:  # what torch makes of a write that failed
+            raise OutputError(
+                f"{path} cannot be written ({error}); see whether the disk is full"
+            ) from error

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from codetalker.disk import replacing
+from codetalker.disk import explained, replacing
 from codetalker.progress import ProgressBar
 
 LOG = "log.jsonl"
@@ -92,7 +92,8 @@ class RunLog:
         content: dict[str, Any] = {"step": step, "time": round(time.time())} | numbers
         if warnings:
             content["warnings"] = list(warnings)
-        with (self.folder / LOG).open("a") as stream:
+        path = self.folder / LOG
+        with explained(path), path.open("a") as stream:
             stream.write(json.dumps(content) + "\n")
         if self._events is not None:
             for part, values in (("train", losses), ("evaluation", figures or {})):

@@ -19,6 +19,8 @@ from torch import Tensor
 from codetalker.disk import replacing
 
 RUN = "run.json"
+WRITTEN = (RUN, "log.jsonl", "last.pt", "best.pt", "features", "bundle", "model")
+"""What a run, of either wing, makes in its folder."""
 
 
 def run_record(
