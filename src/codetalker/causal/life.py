@@ -100,19 +100,19 @@ class Life:
         return memory
 
     def live(
-        self, memory: np.void, loudness: float, spoken: bool, fps: float, seed: int, frame: int
+        self, memory: np.void, loudness: float, voice: float, fps: float, seed: int, frame: int
     ) -> Moment:
         """One frame.
 
         Args:
             memory: of `MEMORY`; moves on.
             loudness: of the frame's sound, 0 (silence) to 1 (a stressed vowel).
-            spoken: whether the sound is one's own voice.
+            voice: how far the sound is one's own voice, 0 to 1.
             fps: frames per second.
             seed, frame: of all that is drawn.
         """
         chance = uniform(seed, frame, LIFE, 19)
-        own = loudness if spoken else 0.0
+        own = voice * loudness
         memory["loudness"] += _share(0.08, fps) * (own - memory["loudness"])
         memory["usual"] += _share(1.0, fps) * (own - memory["usual"])
         noise = normal(chance[:12]).reshape(2, 3)
@@ -167,14 +167,15 @@ def loudness_of(samples: NDArray[np.float32]) -> float:
     return float(np.clip((decibel - QUIET) / (LOUD - QUIET), 0, 1))
 
 
-def check_liveliness(life: str) -> None:
-    """See that life can be asked for.
+def shares_of_life(life: str) -> tuple[float, float]:
+    """How lively, and how much of it goes with the voice.
 
     Raises:
         OptionError: it is not one of `Liveliness`.
     """
     if life not in get_args(Liveliness):
         raise OptionError(f"there is no life {life!r}; {did_you_mean(life, get_args(Liveliness))}")
+    return float(life != "off"), float(life == "full")
 
 
 class _Smooth:
