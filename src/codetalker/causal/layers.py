@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from codetalker.causal.blinks import LIDS, draw_curve, lids
 from codetalker.causal.bundle import Bundle
-from codetalker.causal.life import BROWS, Life, eye_weights, loudness_of
+from codetalker.causal.life import BROWS, Life, loudness_of
 from codetalker.causal.manner import Manner
 from codetalker.causal.stream import StreamState
+from codetalker.gaze import eye_weights
 from codetalker.motion import Motion
 
 JAW, RESTING = "jawOpen", 0.03

@@ -26,8 +26,6 @@ SWAY, SWAY_HZ = np.radians([1.9, 2.2, 1.1]), 0.1
 """The slow part of pitch, yaw, roll: standard deviation from clip to clip, minutes apart."""
 STIR, STIR_HZ = np.radians([0.66, 0.35, 0.18]), 1.6
 """The quick part: standard deviation within three seconds of speech, and where it falls off."""
-EYE_TURN, EYE_TURN_UP = np.radians(35.0), np.radians(25.0)
-"""Of an eyeLook weight of 1: ARKit's weights against its eye angles, in 6.5 minutes of takes."""
 NOD_HZ = 2.0
 """Where the head stops to follow the voice: syllables are quicker."""
 BROWS = {"browInnerUp": 1.0, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8}
@@ -147,18 +145,6 @@ class Life:
         age = memory["brows_age"]
         phase = age / 0.2 if age < 0.2 else 1 + (age - 0.2) / 0.6
         return float(memory["brows"] * (1 - cos(pi * min(phase, 2.0))) / 2)
-
-
-def eye_weights(eyes: NDArray[np.float64]) -> dict[str, float]:
-    """The eyeLook weights of eyes turned (2,) down and to the subject's left, radians."""
-    down, left = eyes
-    weights = {}
-    for side, outward in (("Left", left), ("Right", -left)):
-        weights[f"eyeLookDown{side}"] = max(down, 0) / EYE_TURN
-        weights[f"eyeLookUp{side}"] = max(-down, 0) / EYE_TURN_UP
-        weights[f"eyeLookOut{side}"] = max(outward, 0) / EYE_TURN
-        weights[f"eyeLookIn{side}"] = max(-outward, 0) / EYE_TURN
-    return weights
 
 
 def loudness_of(samples: NDArray[np.float32]) -> float:
