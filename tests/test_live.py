@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from codetalker.arkit import MOUTH_CHANNELS
 from codetalker.audio import SAMPLE_RATE, Waveform
+from codetalker.causal.concealment import Concealment
 from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.stream import Live
 from codetalker.errors import AudioError, CodeTalkerError, OptionError, StyleError
@@ -161,6 +162,21 @@ def test_loss_without_a_length_or_sound_with_one_is_refused(
     assert live.state.resampler.received == 0
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 48000])
+def test_what_stands_in_for_lost_sound_begins_where_that_ended_and_fades(rate: int) -> None:
+    concealment = Concealment.start(rate)
+    assert not concealment.fill(100).any()
+    sound = np.sin(np.arange(rate) / 20).astype(np.float32)
+    for chunk in np.split(sound, [5, 17, rate // 2]):
+        concealment.hear(chunk)
+    filled = np.concatenate([concealment.fill(n) for n in (1, 50, rate // 20, rate // 10)])
+    assert filled[0] == sound[-1]
+    envelope = 1 - np.arange(len(filled)) / (0.1 * rate)
+    assert (np.abs(filled) <= envelope.clip(0) + 1e-2).all()
+    assert np.abs(filled[: rate // 40]).max() > 0.7
+    assert not filled[rate // 10 + 10 :].any()
+
+
 def lossy(talker: CausalTalker, sound: np.ndarray, silent: bool) -> np.ndarray:
     """The weights of a call that loses a tenth of its packets of 20 ms."""
     live, random = talker.stream(), np.random.default_rng(5)
@@ -296,6 +312,23 @@ def test_strength_goes_from_one_to_the_other_in_equal_steps(
     )
 
 
+def test_a_change_within_a_change_turns_from_where_it_is(talker: CausalTalker) -> None:
+    """From 1 to 3 in a second, and after half of it back to 1: no step is more than 2 in 25."""
+    sound = babble(4)
+    plain = talker.animate(sound, rate=SAMPLE_RATE).weights[:, MOUTH]
+    live, parts = talker.stream(), []
+    for start, strength in ((0, 3.0), (8000, 1.0), (16000, 1.0)):
+        parts.append(live.feed(sound[start : start + 8000]))
+        if start < 16000:
+            live.change(strength=strength, seconds=1)
+    weights = Motion.joined([*parts, live.feed(sound[24000:]), live.finish()]).weights[:, MOUTH]
+    told = (plain > 0.05) & (weights < 1)
+    scale = np.array([np.median(w[t] / p[t]) for w, p, t in zip(weights, plain, told, strict=True)])
+    assert np.abs(np.diff(scale)).max() <= 2 / 25 + 1e-3
+    assert 1.7 < scale.max() < 2.3
+    np.testing.assert_allclose(scale[-20:], 1, atol=1e-3)
+
+
 def test_another_style_in_the_middle_of_speech_is_no_jump(
     trained: CausalTalker, speech: np.ndarray
 ) -> None:
@@ -326,6 +359,11 @@ def test_life_comes_and_goes_without_a_jump(talker: CausalTalker, before: str, a
     assert lively is not None
     own = np.abs(np.diff(lively, axis=0)).max()
     assert np.abs(np.diff(motion.head, axis=0)).max() < own + np.abs(lively).max() / 10 + 1e-3
+    added = np.abs(motion.weights - talker.animate(sound, rate=SAMPLE_RATE).weights).max(1)
+    if after == "off":  # a tenth of life in the last frame of it
+        end = int(np.flatnonzero(np.abs(motion.head).max(1))[-1])
+        np.testing.assert_allclose(added[end + 1 :], 0)
+        assert 0 < added[end] <= 0.3 * added[end - 10]
     still = [np.abs(half).max() == 0 for half in (motion.head[:140], motion.head[-130:])]
     assert still == [before == "off", after == "off"]
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codetalker.live import sinks
 from codetalker.live.frames import Frame
 from codetalker.live.pace import BACKLOG, MARGIN, SLIP, Pacer, Schedule
-from codetalker.live.sinks import CLOSING, WAITING, Pipe, Sink
+from codetalker.live.sinks import CLOSING, WAITING, Datagrams, Pipe, Sink
 
 FPS = 25
 STEP = 1 / FPS
@@ -109,6 +110,19 @@ def test_a_pacer_sends_at_the_moments() -> None:
     assert pacer.late == 0
 
 
+def test_frames_that_come_late_are_counted() -> None:
+    _, pacer = timed()
+    for i, wait in enumerate((0.0, 0.0, 0.2, 0.0, 0.0, 0.0)):
+        time.sleep(wait)  # two frames come 0.1 s late, the others while those are caught up
+        pacer.put(frame(i))
+    pacer.finish()
+    assert 1 <= pacer.late <= 4
+    _, pacer = timed()
+    pacer.put(frame(0))
+    pacer.finish()
+    assert pacer.late == 0
+
+
 def test_sound_that_comes_faster_waits_and_a_stop_does_not() -> None:
     seen, pacer = timed()
     fed = threading.Thread(target=lambda: [pacer.put(frame(i)) for i in range(70)], daemon=True)
@@ -148,26 +162,27 @@ class Numbers:
 
 def test_a_slow_sink_drops_frames_and_holds_up_nobody() -> None:
     slow, quick = Line(0.05), Line()
-    sinks = [Sink("slow", Numbers(), slow), Sink("quick", Numbers(), quick)]
+    both = [Sink("slow", Numbers(), slow), Sink("quick", Numbers(), quick)]
     began = time.monotonic()
     for i in range(200):
-        for sink in sinks:
+        for sink in both:
             sink.put(frame(i))
         time.sleep(0.001)
     assert time.monotonic() - began < 2
-    for sink in sinks:
+    for sink in both:
         sink.close()
     assert time.monotonic() - began < 2 + 2 * CLOSING + 0.5
     assert quick.taken == [b"begin", *(b"%d" % i for i in range(200))]
-    assert (sinks[1].sent, sinks[1].dropped, quick.closed) == (200, 0, True)
-    assert sinks[0].dropped >= 200 - WAITING - 60
-    assert sinks[0].sent + sinks[0].dropped == 200
+    assert (both[1].sent, both[1].dropped, quick.closed) == (200, 0, True)
+    assert both[0].dropped >= 200 - WAITING - 60
+    assert both[0].sent + both[0].dropped == 200
     numbers = [int(packet) for packet in slow.taken[1:]]
     assert numbers == sorted(numbers)
 
 
-def test_a_patient_sink_gets_every_frame() -> None:
+def test_a_patient_sink_gets_every_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     line = Line(0.002)
+    monkeypatch.setattr(sinks, "CLOSING", 0.01)
     sink = Sink("slow", Numbers(), line, patient=True)
     for i in range(WAITING * 3):
         sink.put(frame(i))
@@ -183,6 +198,31 @@ def test_a_sink_that_fails_says_so_and_takes_no_more() -> None:
             sink.put(frame(i))
         sink.close()
         assert (sink.error, sink.sent, sink.dropped) == (failure, 0, 2 * WAITING)
+
+
+class Outage(Datagrams):
+    """A network that is away for every other packet."""
+
+    def __init__(self) -> None:
+        self.tried = 0
+
+    def write(self, packet: bytes) -> None:
+        self.tried += 1
+        if self.tried % 2:
+            raise OSError(101, "Network is unreachable")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_network_that_comes_back_is_sent_to_again() -> None:
+    encoding = Numbers()
+    encoding.opening = b""
+    sink = Sink("away", encoding, Outage())
+    for i in range(WAITING):
+        sink.put(frame(i))
+    sink.close()
+    assert (sink.error, sink.sent, sink.dropped) == (None, WAITING // 2, WAITING // 2)
 
 
 def test_a_pipe_writes_all_of_a_packet(tmp_path) -> None:
