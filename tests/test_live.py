@@ -219,7 +219,7 @@ def test_a_stream_waits_and_may_end_late(talker: CausalTalker) -> None:
     )
 
 
-@pytest.mark.parametrize("level", [-70, -60, -50, -40])
+@pytest.mark.parametrize("level", [-70, -50, -30])
 @pytest.mark.parametrize("rate", [8000, 16000, 48000])
 def test_the_first_frames_in_the_noise_of_a_room_are_at_rest(
     trained: CausalTalker, level: float, rate: int
@@ -232,7 +232,7 @@ def test_the_first_frames_in_the_noise_of_a_room_are_at_rest(
     room *= 10 ** (level / 20) / room.std()
     live = trained.stream(rate)
     moved = lips(Motion.joined([live.feed(c) for c in np.split(room, 100)]).weights)
-    assert moved.max() < 0.5
+    assert moved.max() < 0.3
 
 
 def changed(live: Live, sound: np.ndarray, cuts: tuple[int, ...], **change: object) -> Motion:
