@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from codetalker.live import sinks
 from codetalker.live.frames import Frame
+from codetalker.live.gaps import PATIENCE, filled
 from codetalker.live.pace import BACKLOG, MARGIN, SLIP, Pacer, Schedule
 from codetalker.live.sinks import CLOSING, WAITING, Datagrams, Pipe, Sink
 
@@ -37,18 +38,17 @@ WAITS = st.lists(st.floats(0, 0.6), min_size=1, max_size=60)
 
 
 @settings(max_examples=100)
-@given(WAITS, st.sampled_from([None, 0.25]))
+@given(WAITS, st.booleans())
 def test_no_frame_is_early_none_in_a_burst_and_none_waits_for_nothing(
-    waits: list[float], ahead: float | None
+    waits: list[float], steady: bool
 ) -> None:
-    schedule, last, delay = Schedule(FPS, ahead), -np.inf, -np.inf
+    schedule, last, delay = Schedule(FPS, steady), -np.inf, -np.inf
     for moment, now in arrivals(waits):
         due = schedule.times(moment, now)[1]
         assert due >= now
         assert due - last >= STEP / 2 - 1e-9
         if due > now + 1e-9:  # it waits: for its own moment, or not to follow the last too soon
-            assert due <= max(now + (ahead or np.inf), last + STEP / 2) + 1e-9
-            assert ahead or due - moment >= delay - 1e-9
+            assert steady or due - moment >= delay - 1e-9
         delay = delay if np.isfinite(delay) else due - moment
         last = due
 
@@ -83,14 +83,24 @@ def test_after_a_pause_the_clock_goes_on_from_where_it_was() -> None:
     assert SLIP < 10
 
 
-def test_the_fast_clock_of_a_microphone_adds_no_delay() -> None:
-    """Two hours at 100 parts per million too fast: 0.7 s of frames that come early."""
-    schedule = Schedule(FPS, ahead=0.25)
-    arrivals = np.arange(2 * 90_000) * STEP * 0.9999
-    waits = [schedule.times(i * STEP, now)[1] - now for i, now in enumerate(arrivals)]
-    assert max(waits) <= 0.25 + 1e-6
-    assert waits[-1] > 0.2
-    assert np.abs(np.diff(waits)).max() < 1e-4
+@pytest.mark.parametrize("drift", [0.9999, 1.0001])
+def test_the_clock_of_a_microphone_is_followed(drift: float) -> None:
+    """In two hours it is 0.7 s before or behind ours; no frame waits for it, and few are late."""
+    schedule = Schedule(FPS, steady=True)
+    arrivals = np.arange(2 * 90_000) * STEP * drift
+    due, sent = np.transpose([schedule.times(i * STEP, now) for i, now in enumerate(arrivals)])
+    assert (sent - arrivals).max() < 0.05
+    assert (arrivals - due).max() < 0.001
+    assert np.diff(sent).min() > STEP / 2 - 1e-9
+
+
+def test_a_pipe_that_is_ahead_stays_ahead_and_one_that_is_behind_is_followed() -> None:
+    schedule, moments = Schedule(FPS), np.arange(100) * STEP
+    sent = [schedule.times(moment, 0.0)[1] for moment in moments]
+    np.testing.assert_allclose(sent, moments + MARGIN)
+    late = [schedule.times(4 + moment, 4.1 + moment) for moment in moments]
+    due, sent = np.transpose(late[-50:])
+    np.testing.assert_allclose(due, sent)
 
 
 def timed() -> tuple[list[tuple[float, int]], Pacer]:
@@ -100,14 +110,17 @@ def timed() -> tuple[list[tuple[float, int]], Pacer]:
 
 
 def test_a_pacer_sends_at_the_moments() -> None:
+    """None early; how late, a busy machine decides."""
+    began = time.monotonic()
     seen, pacer = timed()
     for i in range(20):
         pacer.put(frame(i))
     pacer.finish()
-    times, numbers = zip(*seen, strict=True)
-    assert numbers == tuple(range(20))
-    np.testing.assert_allclose(np.array(times) - times[0], np.arange(20) * STEP, atol=0.03)
-    assert pacer.late == 0
+    times, numbers = np.transpose(seen)
+    assert numbers.tolist() == list(range(20))
+    late = times - began - MARGIN - numbers * STEP
+    assert late.min() >= 0
+    assert np.median(late) < 0.2
 
 
 def test_frames_that_come_late_are_counted() -> None:
@@ -116,11 +129,11 @@ def test_frames_that_come_late_are_counted() -> None:
         time.sleep(wait)  # two frames come 0.1 s late, the others while those are caught up
         pacer.put(frame(i))
     pacer.finish()
-    assert 1 <= pacer.late <= 4
+    assert pacer.late >= 1
     _, pacer = timed()
     pacer.put(frame(0))
     pacer.finish()
-    assert pacer.late == 0
+    assert pacer.late <= 1
 
 
 def test_sound_that_comes_faster_waits_and_a_stop_does_not() -> None:
@@ -130,11 +143,42 @@ def test_sound_that_comes_faster_waits_and_a_stop_does_not() -> None:
     fed.start()
     fed.join(0.3)
     assert fed.is_alive()
-    assert len(seen) <= 0.3 * FPS + 2
     pacer.stop()
-    assert time.monotonic() - began < 1
-    assert len(seen) < 20
+    assert len(seen) <= (time.monotonic() - began) * FPS + 1
+    assert len(seen) < 50
     assert round(BACKLOG * FPS) < 70
+
+
+def taken(waits: list[float], idle: bool = True, error: Exception | None = None) -> list:
+    """(seconds, chunk) of what comes of chunks that each come after a wait."""
+
+    def chunks() -> Iterator[int]:
+        for i, wait in enumerate(waits):
+            time.sleep(wait)
+            yield i
+        if error:
+            raise error
+
+    began = time.monotonic()
+    return [(time.monotonic() - began, x) for x in filled(chunks(), 0.02, lambda: idle)]
+
+
+def test_pauses_are_filled_as_long_as_they_are() -> None:
+    got = taken([0.0, 0.0, 0.6, 0.0])
+    assert [x for _, x in got if x is not None] == [0, 1, 2, 3]
+    silent = [at for at, x in got if x is None]
+    assert silent[0] - got[1][0] >= PATIENCE - 0.01
+    pause = next(at for at, x in got if x == 2) - got[1][0]
+    assert len(silent) == pytest.approx((pause - PATIENCE) / 0.02, abs=6)
+
+
+def test_no_pause_begins_while_frames_wait() -> None:
+    assert None not in [x for _, x in taken([0.0, 0.4], idle=False)]
+
+
+def test_what_goes_wrong_with_a_source_is_told() -> None:
+    with pytest.raises(ValueError, match="broken"):
+        taken([0.0], error=ValueError("broken"))
 
 
 class Line:
@@ -168,13 +212,14 @@ def test_a_slow_sink_drops_frames_and_holds_up_nobody() -> None:
         for sink in both:
             sink.put(frame(i))
         time.sleep(0.001)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 200 * slow.seconds / 2
     for sink in both:
         sink.close()
-    assert time.monotonic() - began < 2 + 2 * CLOSING + 0.5
+    seconds = time.monotonic() - began
+    assert seconds < 200 * slow.seconds / 2 + 2 * CLOSING
     assert quick.taken == [b"begin", *(b"%d" % i for i in range(200))]
     assert (both[1].sent, both[1].dropped, quick.closed) == (200, 0, True)
-    assert both[0].dropped >= 200 - WAITING - 60
+    assert both[0].dropped >= 200 - seconds / slow.seconds
     assert both[0].sent + both[0].dropped == 200
     numbers = [int(packet) for packet in slow.taken[1:]]
     assert numbers == sorted(numbers)

@@ -17,16 +17,24 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.errors import OptionError, OutputError
 from codetalker.live.frames import frames_of
+from codetalker.live.gaps import filled
 from codetalker.live.pace import Pacer, Schedule
 from codetalker.live.sinks import Sink, open_sinks
-from codetalker.live.sources import Sample, Source, from_file, from_microphone, from_pcm, from_wav
+from codetalker.live.sources import (
+    CHUNK,
+    Sample,
+    Source,
+    from_file,
+    from_microphone,
+    from_pcm,
+    from_wav,
+)
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from codetalker.causal.stream import Live
     from codetalker.motion import Motion
-
-_AHEAD = 0.25
-"""Seconds of frames that wait for their moment when a microphone's clock is faster than ours."""
 
 
 def _shown_as(metavar: str):
@@ -62,7 +70,8 @@ def stream(
         rate: of the microphone, or of raw samples, in Hz.
         channels: of raw samples.
         format: of raw samples.
-        fast: send frames as soon as they are made, and wait for slow sinks.
+        fast: send frames as soon as they are made, and wait for slow sinks; a pause of standard
+            input takes no time then.
         model: folder or name of a model for streams; the bundled `live` by default.
         style: a speaking style of the model, or a blend such as s1:0.5,s3:0.5.
         strength: scale of the articulation, 1 as trained.
@@ -83,11 +92,13 @@ def stream(
     own = {name: value for name, value in given.items() if name in talker.options}
     live = talker.stream(sound.rate, style=style, strength=strength, seed=seed, **own)
     sinks = open_sinks(to, talker.fps, live.latency, patient=fast)
-    schedule = None if fast else Schedule(talker.fps, None if sound.waits else _AHEAD)
+    schedule = None if fast else Schedule(talker.fps, sound.steady)
     pacer = Pacer(lambda frame: [sink.put(frame) for sink in sinks], talker.fps, schedule)
+    paced = sound.pauses and not fast
+    chunks = filled(sound.chunks, CHUNK, pacer.idle) if paced else sound.chunks
     try:
         with _ended_by_signals():
-            for motion in _motion(live, sound):
+            for motion in _motion(live, chunks, pacer):
                 for frame in frames_of(motion):
                     pacer.put(frame)
                 if all(sink.error for sink in sinks):
@@ -117,9 +128,14 @@ def _opened(
     return from_file(Path(source))
 
 
-def _motion(live: Live, sound: Source) -> Iterator[Motion]:
-    for chunk in sound.chunks:
-        yield live.feed(chunk)
+def _motion(live: Live, chunks: Iterator[NDArray | None], pacer: Pacer) -> Iterator[Motion]:
+    """What comes of the sound, and of its pauses, in which the face comes to rest and lives on."""
+    paused = False
+    for chunk in chunks:
+        if chunk is None and not paused:
+            pacer.restart()
+        paused = chunk is None
+        yield live.feed(chunk, seconds=CHUNK if paused else None)
     yield live.finish()
 
 

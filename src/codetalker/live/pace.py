@@ -27,18 +27,20 @@ class Schedule:
     """When to send what comes: at its time in the sound's clock, a constant delay later.
 
     The delay is that of the first frame and `MARGIN`. A late frame goes at once, and the next ones
-    catch up, half a frame apart; after a pause the clock goes on from where it was.
+    catch up, half a frame apart; after a pause the clock goes on from where it was. Where all
+    frames of a second are late, the sound's clock is slower than ours, and the delay grows.
 
     Args:
         fps: frames per second.
-        ahead: seconds before its moment that a frame may come from a source that cannot wait, such
-            as a microphone whose clock is fast; more shortens the delay. None for other sources.
+        steady: whether sound comes as it is spoken, and cannot wait, as that of a microphone: where
+            all frames of a second are early, its clock is faster than ours, and the delay shrinks.
     """
 
-    def __init__(self, fps: float, ahead: float | None = None) -> None:
-        self._least, self._ahead = 0.5 / fps, ahead
+    def __init__(self, fps: float, steady: bool = False) -> None:
+        self._least, self._steady, self._second = 0.5 / fps, steady, round(fps)
         self._anchor: float | None = None
-        self._last = float("-inf")
+        self._last = -inf
+        self._early: list[float] = []
 
     def times(self, moment: float, now: float) -> tuple[float, float]:
         """When the next frame is due, that of `moment` in the sound, and when to send it.
@@ -49,11 +51,23 @@ class Schedule:
         """
         if self._anchor is None or now - (self._anchor + moment) > SLIP:
             self._anchor = now + MARGIN - moment
-        if self._ahead is not None:
-            self._anchor = min(self._anchor, now + self._ahead - moment)
         due = self._anchor + moment
         self._last = max(due, now, self._last + self._least)
+        self._follow(due - now)
         return due, self._last
+
+    def restart(self) -> None:
+        """The sound has paused: what comes next is as the first."""
+        self._anchor = None
+
+    def _follow(self, early: float) -> None:
+        """Keep up with a clock that is not quite ours."""
+        self._early.append(early)
+        if len(self._early) == self._second:
+            least = min(self._early)
+            if self._anchor is not None and (least < 0 or (self._steady and least > 2 * MARGIN)):
+                self._anchor += MARGIN - least
+            self._early.clear()
 
 
 class Pacer:
@@ -83,6 +97,15 @@ class Pacer:
         now = time.monotonic()
         times = self._schedule.times(frame.time, now) if self._schedule else (inf, now)
         self._waiting.put((*times, frame))
+
+    def idle(self) -> bool:
+        """Whether no frame waits."""
+        return self._waiting.empty()
+
+    def restart(self) -> None:
+        """The sound has paused: its clock goes on with the next frame."""
+        if self._schedule:
+            self._schedule.restart()
 
     def finish(self) -> None:
         """Send what waits, at its moments."""

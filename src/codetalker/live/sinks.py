@@ -64,6 +64,7 @@ class Datagrams:
         family, kind, _, _, self._place = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
         self._socket = socket.socket(family, kind)
         self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 
     def write(self, packet: bytes) -> None:
         """Send a datagram."""

@@ -34,12 +34,14 @@ class Source:
     Attributes:
         rate: Hz.
         chunks: (N, channels) or (N,) samples; the iterator waits for them.
-        waits: whether the sound can wait for who takes it, as a file can and a microphone not.
+        steady: whether it comes as it is spoken, and cannot wait: that of a microphone.
+        pauses: whether it may not come for a while: that of a pipe.
     """
 
     rate: int
     chunks: Iterator[NDArray]
-    waits: bool = True
+    steady: bool = False
+    pauses: bool = False
 
 
 def from_file(path: Path) -> Source:
@@ -62,7 +64,7 @@ def from_pcm(pipe: BufferedIOBase, sample: Sample, rate: int, channels: int) -> 
     """
     if not 1 <= channels <= 64:
         raise OptionError(f"{channels} channels; choose 1 to 64")
-    return Source(rate, _samples(pipe, sample, rate, channels, None))
+    return Source(rate, _samples(pipe, sample, rate, channels, None), pauses=True)
 
 
 def from_wav(pipe: BufferedIOBase) -> Source:
@@ -95,7 +97,7 @@ def from_wav(pipe: BufferedIOBase) -> Source:
                 )
     if sample is None or not 1 <= channels <= 64:
         raise AudioError("the WAV on standard input does not say what it holds; write it again")
-    return Source(rate, _samples(pipe, sample, rate, channels, size if size else None))
+    return Source(rate, _samples(pipe, sample, rate, channels, size or None), pauses=True)
 
 
 _SAMPLES: dict[tuple[int, int], Sample] = {
@@ -130,7 +132,7 @@ def from_microphone(device: str | None, rate: int | None) -> Source:
             f"the microphone does not open: {error}; choose one by --device: "
             f"{', '.join(_microphones(sounddevice.query_devices)) or 'none is there'}"
         ) from None
-    return Source(rate, _heard(stream, round(CHUNK * rate), sounddevice.PortAudioError), False)
+    return Source(rate, _heard(stream, round(CHUNK * rate), sounddevice.PortAudioError), True)
 
 
 def _microphones(query: Callable) -> list[str]:
