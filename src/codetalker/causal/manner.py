@@ -7,9 +7,12 @@ to the other: what frame i has depends on i alone, so that any chunking gives th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
+
+from codetalker.errors import OptionError
 
 OTHERS = 3
 """Numbers of a manner beside its style."""
@@ -71,3 +74,14 @@ class Course:
         after = replace(Manner.of(self.rows[1]), **changes)  # type: ignore[arg-type]
         rows = np.stack([self.at(frame - 1).row(), after.row()])
         return Course(rows, np.array([frame, frames], np.int64))
+
+
+def checked_strength(strength: float) -> float:
+    """A scale of the articulation that can be asked for.
+
+    Raises:
+        OptionError: it is not from 0 to 3.
+    """
+    if not (isfinite(strength) and 0 <= strength <= 3):
+        raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
+    return float(strength)

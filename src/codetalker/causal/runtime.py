@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from math import isfinite
 from os import PathLike, cpu_count
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from codetalker.causal.concealment import Concealment
 from codetalker.causal.draws import CODES, draws
 from codetalker.causal.layers import Layers
 from codetalker.causal.life import MEMORY, Life, Liveliness, shares_of_life
-from codetalker.causal.manner import OTHERS, Course, Manner
+from codetalker.causal.manner import OTHERS, Course, Manner, checked_strength
 from codetalker.causal.stream import Live, StreamState
 from codetalker.errors import ModelError, OptionError
 from codetalker.files import formats_of
@@ -362,17 +361,6 @@ class CausalTalker:
         shares = shares_of(self.styles[0] if style is None else style, self.styles)
         blend = sum(share * rows[name] for name, share in shares.items())
         return np.asarray(blend, np.float32)
-
-
-def checked_strength(strength: float) -> float:
-    """A scale of the articulation that can be asked for.
-
-    Raises:
-        OptionError: it is not from 0 to 3.
-    """
-    if not (isfinite(strength) and 0 <= strength <= 3):
-        raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
-    return float(strength)
 
 
 def _session(
