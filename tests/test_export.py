@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from codetalker.causal.bundle import Bundle
 from codetalker.causal.generator import Generator, free_run
+from codetalker.causal.manner import Course, Manner
 from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.to_onnx import SpeechGraph, Trained, export_bundle, round_to_half
 from codetalker.rig import bundled_head
@@ -66,8 +67,9 @@ def test_noise_and_state_mean_the_same_to_both(exported: tuple[Bundle, Modules])
     state.context = random.normal(size=state.context.shape).astype(np.float32)
     state.motion = random.uniform(size=state.motion.shape).astype(np.float32)
     state.position = np.array([3], np.int64)
-    speech, state.style = random.normal(size=(2, 16)).astype(np.float32)
-    given = (speech[None], state.style[None], talker._noise(state), state.cache, state.context)
+    speech, style = random.normal(size=(2, 16)).astype(np.float32)
+    state.course = Course.steady(Manner(style, 1.0, 0.0, 0.0))
+    given = (speech[None], style[None], talker._noise(state), state.cache, state.context)
     with torch.no_grad():
         expected = generator(*map(torch.from_numpy, (*given, state.motion, state.position)))
     motion, codes = talker.frame(speech, state)

@@ -97,8 +97,15 @@ def test_the_shared_training_rooms_know_no_wing_and_the_ground_floor_no_torch() 
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--help"], ["info"], ["animate", "--help"], ["animate", str(EXAMPLE), "-o", "{}/a.glb"]],
-    ids=["import", "help", "info", "animate help", "animate"],
+    [
+        [],
+        ["--help"],
+        ["info"],
+        ["animate", "--help"],
+        ["animate", str(EXAMPLE), "-o", "{}/a.glb"],
+        ["stream", str(EXAMPLE), "--to", "raw:{}/a", "--fast"],
+    ],
+    ids=["import", "help", "info", "animate help", "animate", "stream"],
 )
 def test_what_users_run_loads_nothing_of_training(
     arguments: list[str], bundled_model: Path, tmp_path: Path

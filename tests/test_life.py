@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 
 from codetalker.arkit import MOUTH_CHANNELS
 from codetalker.causal.life import (
-    EYE_TURN,
-    EYE_TURN_UP,
     STIR,
     SWAY,
     Life,
     Moment,
-    eye_weights,
     loudness_of,
 )
 from codetalker.causal.runtime import CausalTalker
 from codetalker.errors import OptionError
+from codetalker.gaze import EYE_TURN, EYE_TURN_UP, LOOKS, eye_angles, eye_weights
 from codetalker.motion import Motion
 from tiny_model import babble
 
@@ -141,6 +139,8 @@ def test_eye_weights_turn_both_eyes_the_same_way(down: float, left: float) -> No
             weights[f"eyeLookDown{side}"] * EYE_TURN - weights[f"eyeLookUp{side}"] * EYE_TURN_UP
         )
         assert lowered == pytest.approx(down)
+    looks = np.array([[weights[name] for name in LOOKS]])
+    np.testing.assert_allclose(eye_angles(looks)[0], [[down, left]] * 2, atol=1e-12)
 
 
 def test_brows_rise_on_stressed_syllables_and_never_in_silence() -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import codetalker
+from codetalker.causal.manner import Course
 from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.stream import Live, StreamState
 from codetalker.errors import AudioError, ModelError
@@ -98,10 +99,19 @@ def test_the_state_of_another_model_is_refused(talker: CausalTalker) -> None:
         talker.resume(state)
 
 
-@pytest.mark.parametrize("name", ["cache", "context", "motion", "position", "style"])
+@pytest.mark.parametrize("name", ["cache", "context", "motion", "position"])
 def test_a_state_of_other_shapes_is_refused(talker: CausalTalker, name: str) -> None:
     state = replace(talker.start(), **{name: np.zeros((1, 2), np.float32)})
     with pytest.raises(ModelError, match=f"its {name} has another shape"):
+        talker.resume(state.to_bytes())
+
+
+@pytest.mark.parametrize("course", [np.zeros((2, 5)), np.zeros((1, 19))])
+def test_a_state_of_a_manner_of_other_shape_is_refused(
+    talker: CausalTalker, course: np.ndarray
+) -> None:
+    state = replace(talker.start(), course=Course(course, np.array([0, 1])))
+    with pytest.raises(ModelError, match="its rows has another shape"):
         talker.resume(state.to_bytes())
 
 
@@ -117,13 +127,14 @@ def saved_with(state: StreamState, **changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 9}, "format version 9, this release reads 2"),
+        ({"format_version": 9}, "format version 9, this release reads 3"),
         ({"cache": None}, "no state of a stream"),
         ({"more": 1}, "no state of a stream"),
         ({"resampler.rate": None}, "no state of a stream"),
         ({"resampler.more": 1}, "no state of a stream"),
         ({"resampler.rate": 0}, "no state of a stream"),
-        ({"style": np.array([{"a": 1}], object)}, "no state of a stream"),
+        ({"course.rows": np.array([{"a": 1}], object)}, "no state of a stream"),
+        ({"course.more": 1}, "no state of a stream"),
     ],
 )
 def test_bytes_that_are_no_state_are_refused(

@@ -38,6 +38,9 @@ class Command:
 
 COMMANDS = {
     "animate": Command("codetalker.commands.animate:animate", "speech to GLB, MP4, CSV and more"),
+    "stream": Command(
+        "codetalker.commands.stream:stream", "a voice as it is spoken, to games and avatars", "live"
+    ),
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
     "info": Command("codetalker.commands.info:info", "what a model is"),
     "train": Command(

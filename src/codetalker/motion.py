@@ -40,7 +40,7 @@ def check_fps(fps: float) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Blendshape weights per frame; frame i is at i / fps seconds.
+    """Blendshape weights per frame; frame i is at start + i / fps seconds.
 
     Attributes:
         weights: (T, K) float32, usually in 0..1.
@@ -50,6 +50,7 @@ class Motion:
         codes: (T, H) int64 rows of the model's codebook that the frames were decoded from; or None.
         head: (T, 3) float32 pitch, yaw, roll of the head in radians, as `codetalker.head_pose` has
             them; None for a head that is still.
+        start: seconds of the sound before frame 0: what a stream gives says where it belongs.
 
     Raises:
         MotionError: shapes, names and rate do not belong together, or a weight is not finite.
@@ -61,6 +62,7 @@ class Motion:
     audio: Waveform | None = None
     codes: NDArray[np.int64] | None = None
     head: NDArray[np.float32] | None = None
+    start: float = 0.0
 
     FORMS: ClassVar[tuple[str, ...]] = ("weights", "animation", "meshes")
 
@@ -98,19 +100,21 @@ class Motion:
         """Some of the frames, without the sound."""
         codes = None if self.codes is None else self.codes[frames]
         head = None if self.head is None else self.head[frames]
-        return Motion(self.weights[frames], self.names, self.fps, codes=codes, head=head)
+        start = self.start + frames.indices(len(self))[0] / self.fps
+        return Motion(self.weights[frames], self.names, self.fps, None, codes, head, start)
 
     @staticmethod
     def joined(parts: Sequence[Motion]) -> Motion:
         """Motions of the same names and rate, one after another, without their sound."""
         codes = [part.codes for part in parts if part.codes is not None]
-        heads = [part.head for part in parts if part.head is not None]
+        heads = [np.zeros((len(p), 3), np.float32) if p.head is None else p.head for p in parts]
         return Motion(
             np.concatenate([part.weights for part in parts]),
             parts[0].names,
             parts[0].fps,
             codes=np.concatenate(codes) if len(codes) == len(parts) else None,
-            head=np.concatenate(heads) if len(heads) == len(parts) else None,
+            head=np.concatenate(heads) if any(p.head is not None for p in parts) else None,
+            start=parts[0].start,
         )
 
     @property

@@ -56,7 +56,7 @@ class StreamResampler:
 
     @classmethod
     def restored(cls, values: Mapping[str, Any]) -> StreamResampler:
-        """A stream that goes on where another was when it gave its `values`.
+        """A stream that goes on where another was whose fields had these `values`.
 
         Raises:
             KeyError, ValueError: these are no values of a stream.
@@ -67,9 +67,18 @@ class StreamResampler:
         vars(stream).update(values)
         return stream
 
-    def values(self) -> dict[str, Any]:
-        """The whole state: numbers and one array, by name."""
-        return dict(vars(self))
+    @property
+    def delay(self) -> float:
+        """Seconds of input after a block's end until `feed` gives the block, at most.
+
+        Block b, which ends at (b + 1) * 40 samples of the output, takes input up to
+        floor(b * 40 * rate / out_rate) + `_window_length` - half.
+        """
+        if self.rate == self.out_rate:
+            return 0.0
+        half = _half_width(self.rate, self.out_rate)
+        beyond = _window_length(self.rate, self.out_rate) - half
+        return beyond / self.rate - _BLOCK / self.out_rate
 
     @property
     def received(self) -> int:

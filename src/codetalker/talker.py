@@ -57,7 +57,7 @@ class Talker(Protocol):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Names of what its `animate` takes beyond the arguments below."""
+        """Names of what its `animate`, and `stream`, take beyond the arguments below."""
         ...
 
     @property

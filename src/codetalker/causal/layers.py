@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from codetalker.causal.blinks import LIDS, draw_curve, lids
 from codetalker.causal.bundle import Bundle
-from codetalker.causal.life import BROWS, Life, eye_weights, loudness_of
+from codetalker.causal.life import BROWS, Life, loudness_of
+from codetalker.causal.manner import Manner
 from codetalker.causal.stream import StreamState
+from codetalker.gaze import eye_weights
 from codetalker.motion import Motion
 
 JAW, RESTING = "jawOpen", 0.03
@@ -49,18 +51,22 @@ class Layers:
         onset = round(bundle.onset * self._fps)
         for number, frame in enumerate(weights[: max(onset - first, 0)], first):
             frame[bundle.articulation] *= (number / onset) ** 2
-        if state.strength != 1.0:
-            weights[:, bundle.articulation] *= state.strength
-            weights = weights.clip(0, 1)
+        manners = [state.course.at(number) for number in range(first, first + len(weights))]
+        for frame, manner in zip(weights, manners, strict=True):
+            if manner.strength != 1.0:
+                frame[bundle.articulation] *= manner.strength
+                frame.clip(0, 1, out=frame)
         if state.blinks and bundle.blinks:
             for number, frame in enumerate(weights, first):
                 self._blink(frame, number, state)
         head = None
-        if state.life != "off":
+        if any(manner.life for manner in manners):
             head = np.zeros((len(weights), 3), np.float32)
-            for i, frame in enumerate(weights):
-                head[i] = self._live(frame, sounds[i], first + i, state)
-        return Motion(weights, bundle.blendshapes, self._fps, codes=codes, head=head)
+            for i, manner in enumerate(manners):
+                if manner.life:
+                    head[i] = self._live(weights[i], sounds[i], first + i, manner, state)
+        start = first / self._fps
+        return Motion(weights, bundle.blendshapes, self._fps, codes=codes, head=head, start=start)
 
     def _blink(self, weights: NDArray[np.float32], frame: int, state: StreamState) -> None:
         """Replace the lids of a frame's (K,) weights, in place."""
@@ -78,16 +84,16 @@ class Layers:
         weights: NDArray[np.float32],
         sound: NDArray[np.float32],
         frame: int,
+        manner: Manner,
         state: StreamState,
     ) -> NDArray[np.float64]:
         """Add to a frame's (K,) weights, in place; return the head's (3,) turn."""
-        spoken = state.life == "full"
         moment = self._life.live(
-            state.memory[0], loudness_of(sound), spoken, self._fps, state.seed, frame
+            state.memory[0], loudness_of(sound), manner.voice, self._fps, state.seed, frame
         )
         added = eye_weights(moment.eyes) | {k: v * moment.brows for k, v in BROWS.items()}
         for name, weight in added.items():
             if name in self._column:
                 column = self._column[name]
-                weights[column] = min(weights[column] + weight, 1.0)
-        return moment.head
+                weights[column] = min(weights[column] + manner.life * weight, 1.0)
+        return manner.life * moment.head

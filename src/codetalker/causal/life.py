@@ -26,8 +26,6 @@ SWAY, SWAY_HZ = np.radians([1.9, 2.2, 1.1]), 0.1
 """The slow part of pitch, yaw, roll: standard deviation from clip to clip, minutes apart."""
 STIR, STIR_HZ = np.radians([0.66, 0.35, 0.18]), 1.6
 """The quick part: standard deviation within three seconds of speech, and where it falls off."""
-EYE_TURN, EYE_TURN_UP = np.radians(35.0), np.radians(25.0)
-"""Of an eyeLook weight of 1: ARKit's weights against its eye angles, in 6.5 minutes of takes."""
 NOD_HZ = 2.0
 """Where the head stops to follow the voice: syllables are quicker."""
 BROWS = {"browInnerUp": 1.0, "browOuterUpLeft": 0.8, "browOuterUpRight": 0.8}
@@ -100,19 +98,19 @@ class Life:
         return memory
 
     def live(
-        self, memory: np.void, loudness: float, spoken: bool, fps: float, seed: int, frame: int
+        self, memory: np.void, loudness: float, voice: float, fps: float, seed: int, frame: int
     ) -> Moment:
         """One frame.
 
         Args:
             memory: of `MEMORY`; moves on.
             loudness: of the frame's sound, 0 (silence) to 1 (a stressed vowel).
-            spoken: whether the sound is one's own voice.
+            voice: how far the sound is one's own voice, 0 to 1.
             fps: frames per second.
             seed, frame: of all that is drawn.
         """
         chance = uniform(seed, frame, LIFE, 19)
-        own = loudness if spoken else 0.0
+        own = voice * loudness
         memory["loudness"] += _share(0.08, fps) * (own - memory["loudness"])
         memory["usual"] += _share(1.0, fps) * (own - memory["usual"])
         noise = normal(chance[:12]).reshape(2, 3)
@@ -149,32 +147,21 @@ class Life:
         return float(memory["brows"] * (1 - cos(pi * min(phase, 2.0))) / 2)
 
 
-def eye_weights(eyes: NDArray[np.float64]) -> dict[str, float]:
-    """The eyeLook weights of eyes turned (2,) down and to the subject's left, radians."""
-    down, left = eyes
-    weights = {}
-    for side, outward in (("Left", left), ("Right", -left)):
-        weights[f"eyeLookDown{side}"] = max(down, 0) / EYE_TURN
-        weights[f"eyeLookUp{side}"] = max(-down, 0) / EYE_TURN_UP
-        weights[f"eyeLookOut{side}"] = max(outward, 0) / EYE_TURN
-        weights[f"eyeLookIn{side}"] = max(-outward, 0) / EYE_TURN
-    return weights
-
-
 def loudness_of(samples: NDArray[np.float32]) -> float:
     """0..1 of a frame's (N,) samples, after the bundle's gain."""
     decibel = 10 * np.log10(np.square(samples, dtype=np.float64).mean() + 1e-12)
     return float(np.clip((decibel - QUIET) / (LOUD - QUIET), 0, 1))
 
 
-def check_liveliness(life: str) -> None:
-    """See that life can be asked for.
+def shares_of_life(life: str) -> tuple[float, float]:
+    """How lively, and how much of it goes with the voice.
 
     Raises:
         OptionError: it is not one of `Liveliness`.
     """
     if life not in get_args(Liveliness):
         raise OptionError(f"there is no life {life!r}; {did_you_mean(life, get_args(Liveliness))}")
+    return float(life != "off"), float(life == "full")
 
 
 class _Smooth:

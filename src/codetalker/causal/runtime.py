@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from math import isfinite
 from os import PathLike, cpu_count
 from pathlib import Path
 from typing import Any
@@ -26,9 +25,11 @@ from codetalker.audio import (
     checked_rate,
 )
 from codetalker.causal.bundle import Bundle, load_bundle
+from codetalker.causal.concealment import Concealment
 from codetalker.causal.draws import CODES, draws
 from codetalker.causal.layers import Layers
-from codetalker.causal.life import MEMORY, Life, Liveliness, check_liveliness
+from codetalker.causal.life import MEMORY, Life, Liveliness, shares_of_life
+from codetalker.causal.manner import OTHERS, Course, Manner, checked_strength
 from codetalker.causal.stream import Live, StreamState
 from codetalker.errors import ModelError, OptionError
 from codetalker.files import formats_of
@@ -95,7 +96,7 @@ class CausalTalker:
     def latency(self) -> float:
         """Seconds of audio after the start of a frame until a live stream can give it, at most.
 
-        That is at 16 kHz. Resampling adds 6 ms from higher rates and 9 ms from 8 kHz.
+        That is at 16 kHz; `Live.latency` has what resampling adds, up to 6 ms.
         """
         return self.bundle.windows.latency
 
@@ -185,11 +186,14 @@ class CausalTalker:
         if state.model != self.bundle.digest:
             raise ModelError("this state is of a stream of another model; resume it with that one")
         width = next(iter(self.bundle.styles.values())).shape
-        own = {"style": width, "level": (2,), "blink": (2,), "memory": (1,)}
+        own = {"level": (2,), "blink": (2,), "memory": (1,)}
         if state.memory.dtype != MEMORY:
             raise ModelError("this state of a stream is damaged: its memory is of another kind")
+        parts = vars(state) | vars(state.course) | vars(state.concealment)
+        own |= {"rows": (2, *(n + OTHERS for n in width)), "span": (2,)}
+        own["last"] = Concealment.start(state.resampler.rate).last.shape
         for name, shape in (self.bundle.state | own).items():
-            if np.shape(getattr(state, name)) != shape:
+            if np.shape(parts[name]) != shape:
                 raise ModelError(f"this state of a stream is damaged: its {name} has another shape")
         return Live(self, state)
 
@@ -208,16 +212,15 @@ class CausalTalker:
         Raises:
             AudioError, StyleError, OptionError: what is out of range, and the remedy.
         """
-        if not (isfinite(strength) and 0 <= strength <= 3):
-            raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
         if not 0 <= seed < 1 << 63:
             raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
-        check_liveliness(life)
+        lively, voice = shares_of_life(life)
+        manner = Manner(self._style(style), checked_strength(strength), lively, voice)
+        resampler = StreamResampler(checked_rate(rate))
         shapes = self.bundle.state
         return StreamState(
             model=self.bundle.digest,
-            style=self._style(style),
-            strength=strength,
+            course=Course.steady(manner),
             seed=seed,
             cache=np.zeros(shapes["cache"], np.float32),
             context=np.zeros(shapes["context"], np.float32),
@@ -228,9 +231,9 @@ class CausalTalker:
             level=np.zeros(2),
             blinks=blinks,
             blink=np.array([NOT_YET, 0], np.int64),
-            life=life,
             memory=Life().start(),
-            resampler=StreamResampler(checked_rate(rate)),
+            concealment=Concealment.start(resampler.rate),
+            resampler=resampler,
         )
 
     def feed(self, state: StreamState, samples: NDArray[np.float32]) -> Motion:
@@ -248,6 +251,32 @@ class CausalTalker:
         rest = self._advance(state, np.zeros(max(silence, 0), np.float32))
         return Motion.joined([tail, rest[: max(left, 0)]])
 
+    def change(
+        self,
+        state: StreamState,
+        *,
+        style: Style | None = None,
+        strength: float | None = None,
+        life: Liveliness | None = None,
+        seconds: float = 0.5,
+    ) -> None:
+        """Let the stream of a state go on otherwise; see `Live.change`.
+
+        Raises:
+            StyleError, OptionError: what is out of range, and the remedy.
+        """
+        if not 0 <= seconds <= 60:
+            raise OptionError(f"a change in {seconds} seconds; choose from 0 to 60")
+        changes: dict[str, Any] = {}
+        if style is not None:
+            changes["style"] = self._style(style)
+        if strength is not None:
+            changes["strength"] = checked_strength(strength)
+        if life is not None:
+            changes["life"], changes["voice"] = shares_of_life(life)
+        frames = max(1, round(seconds * self.fps))
+        state.course = state.course.changed(int(state.position[0]), frames, **changes)
+
     def hear(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """(samples,) window -> (frames_per_hop, width): what the talker hears in each frame."""
         return _run(self._speech, {"samples": window[None]})[0]
@@ -260,7 +289,7 @@ class CausalTalker:
             self._frame,
             {
                 "speech": speech[None],
-                "style": state.style[None],
+                "style": state.course.at(int(state.position[0])).style[None],
                 "noise": self._noise(state),
                 "cache": state.cache,
                 "context": state.context,

@@ -16,10 +16,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codetalker.audio import StreamResampler, as_mono, checked_rate
+from codetalker.causal.concealment import Concealment
+from codetalker.causal.life import Liveliness
+from codetalker.causal.manner import Course
 from codetalker.errors import AudioError, ModelError
 from codetalker.motion import Motion
+from codetalker.styles import Style
 
-_FORMAT_VERSION = 2
+_FORMAT_VERSION = 3
+_PARTS = ("course", "concealment", "resampler")
+"""Values of a state that have values of their own."""
+_MOST_LOST = 60
+"""Seconds that are lost at once."""
 _MAX_BYTES = 64 << 20
 """Of a saved state, which has 0.3 MB: more is no state."""
 
@@ -30,8 +38,7 @@ class StreamState:
 
     Attributes:
         model: digest of the model that the stream is of.
-        style: (width,) float32, the speaking style's embedding.
-        strength: scale of the articulation.
+        course: the manner of every frame, its last change included.
         seed: of the noise that samples codes; frame i's noise depends on (seed, i) alone.
         cache, context, motion, position: the state of `talker.onnx`; see `Bundle.state`.
         pending: (N,) float32, the samples at 16 kHz from the start of the next window on.
@@ -39,15 +46,14 @@ class StreamState:
         level: (2,) float64, the power of the sound; see `Loudness.follow`.
         blinks: whether a model that has procedural blinks adds them.
         blink: (2,) int64, frames since the last of them began, and its curve.
-        life: procedural motion of eyes, head and brows; see `causal.life.Liveliness`.
-        memory: (1,) of `causal.life.MEMORY`.
+        memory: (1,) of `causal.life.MEMORY`; nothing moves on in it while there is no life.
+        concealment: the end of the sound, in case that the next is lost.
         resampler: from the rate of the sound to 16 kHz.
         finished: whether the sound has ended.
     """
 
     model: str
-    style: NDArray[np.float32]
-    strength: float
+    course: Course
     seed: int
     cache: NDArray[np.float32]
     context: NDArray[np.float32]
@@ -58,17 +64,18 @@ class StreamState:
     level: NDArray[np.float64]
     blinks: bool
     blink: NDArray[np.int64]
-    life: str
     memory: NDArray[np.void]
+    concealment: Concealment
     resampler: StreamResampler
     finished: bool = False
 
     def to_bytes(self) -> bytes:
         """The state as an npz file: arrays and numbers, no pickle."""
         stream = BytesIO()
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "resampler"}
-        of_resampler = {f"resampler.{k}": v for k, v in self.resampler.values().items()}
-        np.savez(stream, format_version=_FORMAT_VERSION, **own, **of_resampler)
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in _PARTS:
+            own |= {f"{name}.{key}": value for key, value in vars(own.pop(name)).items()}
+        np.savez(stream, format_version=_FORMAT_VERSION, **own)
         return stream.getvalue()
 
     @classmethod
@@ -85,15 +92,24 @@ class StreamState:
                     f"this state of a stream has format version {version}, this release reads "
                     f"{_FORMAT_VERSION}; go on with the release that saved it"
                 )
-            mark = "resampler."
-            inner = {k.removeprefix(mark): values.pop(k) for k in [*values] if k.startswith(mark)}
-            checked_rate(inner["rate"])
-            return cls(**values, resampler=StreamResampler.restored(inner))
+            course, concealment, resampler = (_taken(f"{name}.", values) for name in _PARTS)
+            checked_rate(resampler["rate"])
+            return cls(
+                **values,
+                course=Course(**course),
+                concealment=Concealment(**concealment),
+                resampler=StreamResampler.restored(resampler),
+            )
         except (OSError, ValueError, LookupError, TypeError, EOFError, AudioError,
                 zipfile.BadZipFile) as error:  # fmt: skip
             raise ModelError(
                 f"these bytes are no state of a stream ({error}); save one by state.to_bytes()"
             ) from None
+
+
+def _taken(mark: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Those whose names begin so, without that mark; they leave the others."""
+    return {k.removeprefix(mark): values.pop(k) for k in [*values] if k.startswith(mark)}
 
 
 def _read(data: bytes) -> dict[str, Any]:
@@ -108,12 +124,26 @@ def _read(data: bytes) -> dict[str, Any]:
 class Streamer(Protocol):
     """What makes motion of sound."""
 
+    @property
+    def latency(self) -> float: ...
     def feed(self, state: StreamState, samples: NDArray[np.float32]) -> Motion: ...
     def finish(self, state: StreamState) -> Motion: ...
+    def change(
+        self,
+        state: StreamState,
+        *,
+        style: Style | None,
+        strength: float | None,
+        life: Liveliness | None,
+        seconds: float,
+    ) -> None: ...
 
 
 class Live:
     """A stream: sound in, in chunks of any size; motion out, as soon as it can be known.
+
+    The sound's clock is what has been fed: it stands still while nothing is, and each `Motion`
+    knows its `start` in it. After t seconds of sound, all frames up to t - `latency` have come out.
 
     Call `finish` at the end of the sound: the frames that still waited for their look-ahead, about
     a fifth of a second, come from it and from nothing else. As a context manager the stream takes
@@ -146,14 +176,60 @@ class Live:
                 "inside the with block"
             )
 
-    def feed(self, chunk: ArrayLike) -> Motion:
+    @property
+    def latency(self) -> float:
+        """Seconds of sound after the start of a frame until it has come out, at most."""
+        return self._talker.latency + self.state.resampler.delay
+
+    def feed(self, chunk: ArrayLike | None, *, seconds: float | None = None) -> Motion:
         """Take the next (N,) or (N, channels) samples; return the frames they complete, 0 or more.
 
+        Integers (int16, int32 and other) are scaled by their range, floats are taken as they are,
+        channels are mixed by their mean.
+
+        Args:
+            chunk: None for sound that is lost: its clock goes on, and the mouth with what was last
+                heard, for a tenth of a second; then in silence.
+            seconds: how much is lost, up to a minute.
+
         Raises:
-            AudioError: the stream is finished, or the samples are not finite numbers.
+            AudioError: the stream is finished, the samples are not finite numbers, or the seconds
+                are out of range.
         """
         self._check_open()
-        return self._talker.feed(self.state, as_mono(chunk))
+        if chunk is None:
+            if seconds is None or not 0 <= seconds <= _MOST_LOST:
+                raise AudioError(
+                    f"{seconds} seconds of sound are lost; pass seconds= 0 to {_MOST_LOST}"
+                )
+            lost = round(seconds * self.state.resampler.rate)
+            return self._talker.feed(self.state, self.state.concealment.fill(lost))
+        if seconds is not None:
+            raise AudioError("samples have a length of their own; pass seconds= with None only")
+        samples = as_mono(chunk)
+        self.state.concealment.hear(samples)
+        return self._talker.feed(self.state, samples)
+
+    def change(
+        self,
+        *,
+        style: Style | None = None,
+        strength: float | None = None,
+        life: Liveliness | None = None,
+        seconds: float = 0.5,
+    ) -> None:
+        """Speak otherwise from the next frame that comes out on, without a jump.
+
+        Args:
+            style, strength, life: as in `stream`; None leaves it as it is.
+            seconds: that the change takes, 0 to 60; a change that is going on turns to the new one.
+
+        Raises:
+            AudioError: the stream is finished.
+            StyleError, OptionError: as in `stream`; nothing changes.
+        """
+        self._check_open()
+        self._talker.change(self.state, style=style, strength=strength, life=life, seconds=seconds)
 
     def finish(self) -> Motion:
         """End the sound; return the frames that are left. T = ceil(seconds * fps) in all.
