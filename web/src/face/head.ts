@@ -1,8 +1,10 @@
 /** Head: a GLB whose ARKit-named morph targets, and head bone, a motion drives. */
 
 import { type AnimationClip, Box3, Euler, Mesh, type Object3D, Quaternion, Vector3 } from "three";
-import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
+import { type GLTF, GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
 
+import { animatedGlb } from "../files/glb.js";
+import type { Motion } from "../talker/index.js";
 import { ARKIT_NAMES } from "./arkit_names.js";
 import { matched } from "./arkit.js";
 
@@ -24,22 +26,27 @@ interface MorphMesh {
 /** The head's bone, its turn at rest, and that of what it hangs on. */
 interface Neck {
   bone: Object3D;
+  /** Its node in the file. */
+  node: number;
   rest: Quaternion;
   parent: Quaternion;
 }
 
 export class Head {
+  readonly object: Object3D;
+  readonly clips: readonly AnimationClip[];
   private readonly meshes: readonly MorphMesh[];
   private readonly neck: Neck | null;
 
   private constructor(
-    readonly object: Object3D,
-    readonly clips: readonly AnimationClip[],
+    gltf: GLTF,
     /** The file. */
     readonly glb: ArrayBuffer,
   ) {
-    this.meshes = morphMeshes(object);
-    this.neck = neckOf(object);
+    this.object = gltf.scene;
+    this.clips = gltf.animations;
+    this.meshes = morphMeshes(gltf.scene);
+    this.neck = neckOf(gltf);
   }
 
   /** Read a GLB (or glTF with everything inside it). */
@@ -50,7 +57,7 @@ export class Head {
     } catch (error) {
       throw new HeadError(`this is no GLB file that can be read (${(error as Error).message}); export it as one .glb`);
     }
-    const head = new Head(gltf.scene, gltf.animations, glb);
+    const head = new Head(gltf, glb);
     if (!head.count) {
       throw new HeadError("this GLB has no morph targets with ARKit names, such as jawOpen; export it with blendshapes");
     }
@@ -91,6 +98,16 @@ export class Head {
     if (this.neck) this.neck.bone.quaternion.copy(turned(this.neck, head));
   }
 
+  /** The file with a motion as its animation. */
+  animated(motion: Motion): Uint8Array<ArrayBuffer> {
+    const { neck } = this;
+    const turns = neck && motion.head && {
+      node: neck.node,
+      rotations: Float32Array.from(motion.head.flatMap((head) => turned(neck, head).toArray())),
+    };
+    return animatedGlb(this.glb, motion, turns);
+  }
+
   /** Let the memory of the graphics card go. */
   dispose(): void {
     this.object.traverse((node) => {
@@ -115,15 +132,15 @@ function morphMeshes(object: Object3D): MorphMesh[] {
   return meshes;
 }
 
-function neckOf(object: Object3D): Neck | null {
-  object.updateMatrixWorld(true);
-  let bone: Object3D | null = null;
-  object.traverse((node) => {
-    if (!bone && "isBone" in node && /(^|[:._])head$/i.test(node.name)) bone = node;
+function neckOf({ scene, parser }: GLTF): Neck | null {
+  scene.updateMatrixWorld(true);
+  let bone: Object3D | undefined;
+  scene.traverse((node) => {
+    if ("isBone" in node && /(^|[:._])head$/i.test(node.name)) bone ??= node;
   });
-  const found = bone as Object3D | null;
-  if (!found) return null;
-  return { bone: found, rest: found.quaternion.clone(), parent: found.parent!.getWorldQuaternion(new Quaternion()) };
+  const node = bone && parser.associations.get(bone)?.nodes;
+  if (!bone?.parent || node === undefined) return null;
+  return { bone, node, rest: bone.quaternion.clone(), parent: bone.parent.getWorldQuaternion(new Quaternion()) };
 }
 
 /** The bone's own rotation when the head is turned in the world's axes: R = Rz Ry Rx. */
