@@ -26,6 +26,7 @@ export class Controls {
   open(styles: readonly string[]): void {
     this.style.replaceChildren(...styles.map((name) => new Option(name)));
     this.other.replaceChildren(new Option(NOBODY), ...styles.map((name) => new Option(name)));
+    for (const id of ["sample", "microphone"]) element(id, HTMLButtonElement).disabled = false;
     this.style.disabled = this.other.disabled = false;
   }
 
