@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.files.gltf import MorphAnimation, PbrMaterial, Primitive, write_gltf
+from codetalker.files.gltf import MorphAnimation, PbrMaterial, Primitive, gltf_binary
 from codetalker.head_pose import quaternions
 from codetalker.normals import VertexNormals
 from codetalker.rig import Rig
@@ -30,6 +30,11 @@ def write_glb(path: Path, animation: Animation) -> None:
     Metres, y up, +z out of the face, as glTF has it. The sound is not in the file: glTF has no
     place for it.
     """
+    path.write_bytes(glb_of(animation))
+
+
+def glb_of(animation: Animation) -> bytes:
+    """The file that `write_glb` writes."""
     rig = animation.rig
     content = MorphAnimation(
         name=rig.name,
@@ -41,7 +46,7 @@ def write_glb(path: Path, animation: Animation) -> None:
         texture_png=rig.surface.texture if rig.surface else None,
         copyright=rig.copyright,
     )
-    write_gltf(path, content)
+    return gltf_binary(content)
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,8 +93,8 @@ class MorphAnimation:
     copyright: str = ""
 
 
-def write_gltf(path: Path, animation: MorphAnimation) -> None:
-    """Write a `.glb` file."""
+def gltf_binary(animation: MorphAnimation) -> bytes:
+    """The content of a `.glb` file."""
     file = _Builder()
     turns = animation.head is not None
     primitives = [
@@ -122,7 +121,7 @@ def write_gltf(path: Path, animation: MorphAnimation) -> None:
     if animation.texture_png is not None:
         image = {"bufferView": file.view(animation.texture_png), "mimeType": "image/png"}
         document |= {"images": [image], "textures": [{"source": 0}]}
-    path.write_bytes(file.binary(document))
+    return file.binary(document)
 
 
 def _animation(file: _Builder, animation: MorphAnimation) -> dict[str, Any]:

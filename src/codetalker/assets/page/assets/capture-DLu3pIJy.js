@@ -1,0 +1,1 @@
+var e=class extends AudioWorkletProcessor{piece=new Float32Array(Math.round(.04*sampleRate));filled=0;process(e){for(let t of e[0]?.[0]??[])this.piece[this.filled++]=t,this.filled<this.piece.length||(this.port.postMessage(this.piece),this.filled=0);return!0}};registerProcessor(`capture`,e);
