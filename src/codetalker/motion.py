@@ -183,7 +183,7 @@ class Motion:
         Raises:
             MotionError: there is no such file, or it is no motion file.
         """
-        from codetalker.files.npz import WEIGHTS, opened
+        from codetalker.files.npz import WEIGHTS, read_motion
 
-        with opened(path, WEIGHTS) as arrays:
-            return Motion(arrays["weights"], tuple(arrays["names"]), float(arrays["fps"]))
+        arrays = read_motion(path, WEIGHTS)
+        return Motion(arrays["weights"], tuple(arrays["names"]), arrays["fps"].item())

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from codetalker.errors import OptionError, did_you_mean
+from codetalker.reading import Malformed
+from codetalker.typed import build
 
 SPEECH_RATE = 50
 """Hz; wav2vec 2.0 makes one feature of 320 samples at 16 kHz."""
@@ -291,38 +291,7 @@ def from_dict(values: Mapping[str, Any]) -> PaperConfig:
         OptionError: a key is unknown (the nearest valid one is named), missing, or of the
             wrong type.
     """
-    return _build(PaperConfig, values, "config")
-
-
-_T = TypeVar("_T")
-
-
-def _build(kind: type[_T], values: object, where: str) -> _T:
-    if not isinstance(values, Mapping):
-        raise OptionError(f"{where} must be an object with named values, not {values!r}")
-    types_by_name = typing.get_type_hints(kind)
-    arguments = {}
-    for key, value in values.items():
-        if key not in types_by_name:
-            raise OptionError(f"{where} has no key {key!r}; {did_you_mean(key, types_by_name)}")
-        arguments[key] = _convert(types_by_name[key], value, f"{where}.{key}")
     try:
-        return kind(**arguments)
-    except TypeError as error:  # a field without default is missing
-        raise OptionError(f"{where}: {error}") from error
-
-
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    """`value` from JSON as the field type `kind`: a nested config, a tuple or a plain value."""
-    if dataclasses.is_dataclass(kind):
-        return _build(typing.cast(type, kind), value, where)
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise OptionError(f"{where} must be a list, not {value!r}")
-        return tuple(_convert(typing.get_args(kind)[0], item, where) for item in value)
-    choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if float in choices and type(value) is int:
-        return float(value)
-    if type(value) not in choices:  # exactly: a bool is no int
-        raise OptionError(f"{where} must be {kind}, not {value!r}")
-    return value
+        return build(PaperConfig, values, "config")
+    except Malformed as error:
+        raise OptionError(str(error)) from None
