@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import trimesh
 from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
 
 from codetalker.motion import Motion
 from codetalker.normals import VertexNormals
 from codetalker.rig import bundled_head
 
-COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
-KINDS = {5126: "<f4", 5123: "<u2", 5125: "<u4"}
+COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
+KINDS = {5121: "|u1", 5126: "<f4", 5123: "<u2", 5125: "<u4"}
 
 
 class Glb:
@@ -125,6 +126,44 @@ def test_a_frame_posed_by_another_reader_is_ours(glb: Glb, motion: Motion, frame
         assert distance.max() < 1e-6  # metres; float32 sums in another order
 
 
+@pytest.fixture(scope="module")
+def turning(motion: Motion, tmp_path_factory: pytest.TempPathFactory) -> tuple[Motion, Path]:
+    angles = np.random.default_rng(1).uniform(-0.4, 0.4, (len(motion), 3))
+    turning = replace(motion, head=angles.astype(np.float32))
+    return turning, turning.save(tmp_path_factory.mktemp("turning") / "a.glb")
+
+
+@pytest.mark.parametrize("frame", [0, 124])
+def test_a_turned_head_skinned_by_another_reader_is_ours(
+    turning: tuple[Motion, Path], frame: int
+) -> None:
+    motion, path = turning
+    glb = Glb(path)
+    (animation,), (skin,) = glb.json["animations"], glb.json["skins"]
+    (rotation,) = [c for c in animation["channels"] if c["target"]["path"] == "rotation"]
+    assert glb.json["nodes"][rotation["target"]["node"]]["name"] == "head"
+    turn = glb.array(animation["samplers"][rotation["sampler"]]["output"])[frame]
+    joint = np.stack([np.eye(3), Rotation.from_quat(turn).as_matrix()])
+    assert skin["joints"].index(rotation["target"]["node"]) == 1
+    np.testing.assert_array_equal(
+        glb.array(skin["inverseBindMatrices"]).reshape(2, 4, 4), np.tile(np.eye(4), (2, 1, 1))
+    )
+    theirs = []
+    for part in glb.json["meshes"][0]["primitives"]:
+        offsets = np.stack([glb.array(target["POSITION"]) for target in part["targets"]])
+        posed = glb.array(part["attributes"]["POSITION"])
+        posed = posed + np.tensordot(motion.weights[frame], offsets, 1)
+        joints = joint[glb.array(part["attributes"]["JOINTS_0"])]
+        shares = glb.array(part["attributes"]["WEIGHTS_0"])
+        np.testing.assert_allclose(shares.sum(1), 1, atol=1e-6)
+        theirs.append(np.einsum("nk,nkij,nj->ni", shares, joints, posed))
+    used = np.unique(bundled_head().triangles)
+    ours, theirs = motion.on().vertices()[frame][used], np.concatenate(theirs)
+    for one, other in [(ours, theirs), (theirs, ours)]:
+        distance, _ = cKDTree(one).query(other)
+        assert distance.max() < 1e-6  # metres; float32 sums in another order
+
+
 def test_normals_are_those_of_the_posed_mesh_at_every_single_weight(glb: Glb) -> None:
     head = bundled_head()
     shape = head.blendshape_names.index("jawOpen")
@@ -192,11 +231,15 @@ validator.validateBytes(new Uint8Array(fs.readFileSync(process.argv[1])))
 """
 
 
-def test_the_khronos_validator_finds_nothing_wrong(path: Path) -> None:
+@pytest.mark.parametrize("head", ["still", "turning"])
+def test_the_khronos_validator_finds_nothing_wrong(
+    path: Path, turning: tuple[Motion, Path], head: str
+) -> None:
     node = shutil.which("node")
     probe = [node or "node", "-e", "require('gltf-validator')"]
     if node is None or subprocess.run(probe, capture_output=True).returncode:
         pytest.skip("needs node and, under NODE_PATH, the npm package gltf-validator")
+    path = path if head == "still" else turning[1]
     run = subprocess.run([node, "-e", VALIDATE, path], capture_output=True, text=True, check=True)
     assert json.loads(run.stdout)["messages"] == []
 
@@ -214,6 +257,7 @@ def test_a_mesh_of_more_than_65535_vertices_has_wider_indices(tmp_path: Path) ->
         triangles=triangles,
         blendshape_names=("jawOpen",),
         blendshapes=offsets,
+        neck=None,
         surface=None,
     )
     Motion(np.zeros((1, 1)), ("jawOpen",), 25).on(rig).save(tmp_path / "a.glb")

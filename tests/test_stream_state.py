@@ -117,7 +117,7 @@ def saved_with(state: StreamState, **changes: object) -> bytes:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format_version": 9}, "format version 9, this release reads 1"),
+        ({"format_version": 9}, "format version 9, this release reads 2"),
         ({"cache": None}, "no state of a stream"),
         ({"more": 1}, "no state of a stream"),
         ({"resampler.rate": None}, "no state of a stream"),

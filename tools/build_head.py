@@ -50,6 +50,7 @@ def main() -> None:
         "blendshape_unit": np.array(head_mesh.TARGET_UNIT, np.float32),
         "mirror_vertex": mirror,
         "mirror_blendshape": head_mesh.mirror_names(names),
+        "neck": head_regions.neck_shares(mesh),
         **regions,
         **surface.arrays(),
         "texture_png": np.frombuffer(texture, np.uint8),

@@ -39,7 +39,17 @@ _MOUTH_REACH_M = 0.018
 _MOUTH_BELOW_NOSE_M = 0.004
 _LOOPS_INSIDE_LIPS, _LOOPS_INSIDE_LIDS, _LOOPS_OUTSIDE_LIPS = 2, 1, 5
 
+_NECK_SLOPE, _NECK_BASE_M, _NECK_TOP_M = 0.35, -0.115, -0.045
+"""A plane that rises from under the chin to the nape, and the heights where a neck bends."""
+
 Neighbours = list[set[int]]
+
+
+def neck_shares(mesh: Mesh) -> NDArray[np.float32]:
+    """(V,) the share of the head's turn that each vertex takes: 0 below the neck, 1 in the head."""
+    height = mesh.vertices[:, 1] + _NECK_SLOPE * mesh.vertices[:, 2]
+    t = np.clip((height - _NECK_BASE_M) / (_NECK_TOP_M - _NECK_BASE_M), 0, 1)
+    return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
 def find_regions(mesh: Mesh, deltas: NDArray[np.floating]) -> dict[str, NDArray]:

@@ -33,6 +33,8 @@ class Animation:
         audio: the speech, for formats that carry sound; or None.
         error: how far a vertex is off at most, in the rig's unit, where rig and weights were made
             to follow vertices (`VertexMotion.as_shapes`); else 0.
+        head: (T, 3) float32 pitch, yaw, roll in radians (`codetalker.head_pose`); None for a head
+            that is still, as is that of a rig without a `neck`.
     """
 
     rig: Rig
@@ -40,6 +42,7 @@ class Animation:
     fps: float
     audio: Waveform | None = None
     error: float = 0.0
+    head: NDArray[np.float32] | None = None
 
     FORMS: ClassVar[tuple[str, ...]] = ("animation", "meshes")
 
@@ -57,7 +60,8 @@ class Animation:
 
         That is 62 kB per frame of the bundled head: take long animations in slices.
         """
-        return self.rig.vertices(self.weights[frames])
+        posed = self.rig.vertices(self.weights[frames])
+        return posed if self.head is None else self.rig.turned(posed, self.head[frames])
 
     def mesh(self, frame: int) -> Mesh:
         """The face in one frame."""

@@ -115,9 +115,9 @@ Layout = Mapping[str, Field]
 class Npz:
     """An opened `.npz` file, of whose members `read` unpacks what is declared."""
 
-    def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
+    def __init__(self, archive: zipfile.ZipFile, limit: int) -> None:
         self._archive = archive
-        self._limit = max(MAX_BYTES, size)
+        self._limit = limit
         self._axes: dict[str, int] = {}
         self._members: dict[str, zipfile.ZipInfo] = {}
         for entry in archive.infolist():
@@ -142,33 +142,45 @@ class Npz:
             raise Malformed(f"it lacks {', '.join(sorted(missing))}")
         return {name: self._read(name, layout[name]) for name in layout if name in self.names}
 
-    def _read(self, name: str, field: Field) -> NDArray[Any]:
+    def read_all(self) -> Arrays:
+        """Every array, of numbers, text, or records of these, whatever its shape.
+
+        Raises:
+            Malformed, Exception: as `read`.
+        """
+        return {name: self._read(name, None) for name in self._members}
+
+    def _read(self, name: str, field: Field | None) -> NDArray[Any]:
         entry = self._members[name]
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Malformed(f"{name} is packed in another way than npz files are")
         if entry.flag_bits & 1:
             raise Malformed(f"{name} is encrypted")
         with self._archive.open(entry) as stream:
-            header = _Header.read(stream, name)
-            wide = max(header.dtype.itemsize, field.dtype.itemsize) * header.count
+            header = _Header.read(stream, name, records=field is None)
+            wide = max(header.dtype.itemsize, field.dtype.itemsize if field else 1) * header.count
             limit = _MAX_TEXT_BYTES if header.dtype.kind == "U" else self._limit
             if wide > limit:
                 raise Malformed(f"{name} unpacks to {wide / 2**20:.4g} MiB, which is too much")
             self._limit -= wide if header.dtype.kind != "U" else 0
             if header.start + header.size != entry.file_size:
                 raise Malformed(f"{name} has {entry.file_size} bytes, not {header.size}")
-            return field.checked(header.fill(stream), name, self._axes)
+            array = header.fill(stream)
+        return field.checked(array, name, self._axes) if field else array
 
 
 @contextmanager
-def open_npz(source: Source) -> Iterator[Npz]:
+def open_npz(source: Source, limit: int = MAX_BYTES) -> Iterator[Npz]:
     """Open an `.npz` file, or its bytes. Read it within `refusing`.
+
+    Args:
+        limit: bytes that its arrays may take, where the file itself does not take more.
 
     Raises:
         Malformed, OSError, Exception: what `zipfile` makes of files that are none.
     """
     with _opened(source) as (stream, size), zipfile.ZipFile(stream) as archive:
-        yield Npz(archive, size)
+        yield Npz(archive, max(limit, size))
 
 
 def read_npz(source: Source, layout: Layout) -> Arrays:
@@ -216,7 +228,8 @@ class _Header:
     start: int
 
     @staticmethod
-    def read(stream: IO[bytes], name: str) -> _Header:
+    def read(stream: IO[bytes], name: str, *, records: bool = False) -> _Header:
+        """Read it, which leaves the stream at the array itself; `records` may be of many fields."""
         version = npy.read_magic(stream)
         if version == (1, 0):
             shape, fortran, dtype = npy.read_array_header_1_0(stream)
@@ -224,7 +237,8 @@ class _Header:
             shape, fortran, dtype = npy.read_array_header_2_0(stream)
         else:
             raise Malformed(f"{name} is of npy version {version}")
-        if dtype.kind not in "fiubU" or not dtype.itemsize:
+        allowed = dtype.kind in "fiubU" or (records and dtype.fields and not dtype.hasobject)
+        if not (allowed and dtype.itemsize):
             raise Malformed(f"{name} is of type {dtype}, neither numbers nor text")
         if any(type(length) is not int or length < 0 for length in shape):
             raise Malformed(f"{name} has the shape {shape}")

@@ -17,13 +17,18 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import ArrayLike, NDArray
 
+from codetalker.arguments import as_whole, shown
 from codetalker.errors import AudioError
-from codetalker.resampling import SAMPLE_RATE, StreamResampler, resample
+from codetalker.resampling import (
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    SAMPLE_RATE,
+    StreamResampler,
+    resample,
+)
 
 __all__ = ["SAMPLE_RATE", "StreamResampler", "Waveform", "as_mono", "checked_rate"]
 
-_LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
-"""Hz, beyond any recorder: another number is a mistake of the caller."""
 _MAX_CHANNELS = 64
 """FFmpeg's own limit."""
 _MAX_LEVEL = 16.0  # floats far beyond full scale are integers that were not divided
@@ -144,11 +149,13 @@ def checked_rate(rate: float, where: str = "") -> int:
     Raises:
         AudioError: it is not a whole number of Hz from 1 kHz to 1 MHz.
     """
-    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE or rate != int(rate):
+    hertz = as_whole(rate)
+    if hertz is None or not LOWEST_RATE <= hertz <= HIGHEST_RATE:
         raise AudioError(
-            f"{where}sample rate {rate} is no whole number of Hz from 1000 to 1000000; correct it"
+            f"{where}sample rate {shown(rate)} is no whole number of Hz from 1000 to 1000000; "
+            "correct it"
         )
-    return int(rate)
+    return hertz
 
 
 def _check_file(path: Path) -> None:

@@ -48,6 +48,8 @@ class Motion:
         fps: frames per second.
         audio: the speech that the motion belongs to, for formats that carry sound; or None.
         codes: (T, H) int64 rows of the model's codebook that the frames were decoded from; or None.
+        head: (T, 3) float32 pitch, yaw, roll of the head in radians, as `codetalker.head_pose` has
+            them; None for a head that is still.
 
     Raises:
         MotionError: shapes, names and rate do not belong together, or a weight is not finite.
@@ -58,6 +60,7 @@ class Motion:
     fps: float
     audio: Waveform | None = None
     codes: NDArray[np.int64] | None = None
+    head: NDArray[np.float32] | None = None
 
     FORMS: ClassVar[tuple[str, ...]] = ("weights", "animation", "meshes")
 
@@ -78,6 +81,14 @@ class Motion:
             raise MotionError(f"a motion of {self.fps} frames per second; pass a positive rate")
         if not np.isfinite(weights).all():
             raise MotionError("the weights hold NaN or infinite values; remove them first")
+        if self.head is not None:
+            head = np.asarray(self.head, np.float32)
+            object.__setattr__(self, "head", head)
+            if head.shape != (len(weights), 3) or not np.isfinite(head).all():
+                raise MotionError(
+                    f"a head's turn of shape {head.shape} does not fit {len(weights)} frames; pass "
+                    "finite pitch, yaw and roll for each"
+                )
 
     def __len__(self) -> int:
         """Frames."""
@@ -86,17 +97,20 @@ class Motion:
     def __getitem__(self, frames: slice) -> Motion:
         """Some of the frames, without the sound."""
         codes = None if self.codes is None else self.codes[frames]
-        return Motion(self.weights[frames], self.names, self.fps, codes=codes)
+        head = None if self.head is None else self.head[frames]
+        return Motion(self.weights[frames], self.names, self.fps, codes=codes, head=head)
 
     @staticmethod
     def joined(parts: Sequence[Motion]) -> Motion:
         """Motions of the same names and rate, one after another, without their sound."""
         codes = [part.codes for part in parts if part.codes is not None]
+        heads = [part.head for part in parts if part.head is not None]
         return Motion(
             np.concatenate([part.weights for part in parts]),
             parts[0].names,
             parts[0].fps,
             codes=np.concatenate(codes) if len(codes) == len(parts) else None,
+            head=np.concatenate(heads) if len(heads) == len(parts) else None,
         )
 
     @property
@@ -130,7 +144,8 @@ class Motion:
                 f"rig {rig.name!r} has no blendshape called {' or '.join(self.names[:2])} or any "
                 "other name of the motion; use a rig with ARKit names"
             )
-        return Animation(rig, self.weights_for(rig.blendshape_names), self.fps, self.audio)
+        weights = self.weights_for(rig.blendshape_names)
+        return Animation(rig, weights, self.fps, self.audio, head=self.head)
 
     def form(self, name: str) -> Motion | Animation:
         """One of `FORMS`, for the formats of `codetalker.files`."""
@@ -152,7 +167,8 @@ class Motion:
             duration = self.audio.duration  # the last frame may reach beyond the sound
         count = frame_count(duration, fps)
         weights = resample_curves(self.weights, self.fps, fps, count)
-        return replace(self, weights=weights, fps=fps, codes=None)
+        head = None if self.head is None else resample_curves(self.head, self.fps, fps, count)
+        return replace(self, weights=weights, fps=fps, codes=None, head=head)
 
     def save(
         self, path: str | os.PathLike[str], /, progress: Progress | None = None, **options: Any
@@ -186,4 +202,5 @@ class Motion:
         from codetalker.files.npz import WEIGHTS, read_motion
 
         arrays = read_motion(path, WEIGHTS)
-        return Motion(arrays["weights"], tuple(arrays["names"]), arrays["fps"].item())
+        names, fps = tuple(arrays["names"]), arrays["fps"].item()
+        return Motion(arrays["weights"], names, fps, head=arrays.get("head"))

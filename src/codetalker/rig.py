@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.errors import RigError
+from codetalker.head_pose import matrices
 
 _HEAD_COPYRIGHT = "MakeHuman base mesh and Mika Suominen's Face Units, both CC0 1.0"
 
@@ -70,6 +71,8 @@ class Rig:
         lip_gap: (2, N) int32, facing vertices of the upper (row 0) and lower (row 1) inner lip.
         landmarks: (68,) int32 iBUG-68 vertices, or empty.
         surface: materials and texture, or None (a rig that is drawn in clay grey).
+        neck: (V,) float32, the share of the head's turn about the origin that each vertex takes, 0
+            at the base of the neck to 1 in the face; None for a face without a neck.
         copyright: whose it is and under which licence, for files that have a place for it.
     """
 
@@ -82,6 +85,7 @@ class Rig:
     lip_gap: NDArray[np.int32]
     landmarks: NDArray[np.int32]
     surface: Surface | None = None
+    neck: NDArray[np.float32] | None = None
     copyright: str = ""
 
     def vertices(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,6 +105,15 @@ class Rig:
         offsets = (weights @ flat).reshape(len(weights), -1, 3)
         offsets += self.template
         return offsets
+
+    def turned(
+        self, vertices: NDArray[np.float32], head: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(T, V, 3) positions with the head at (T, 3) pitch, yaw, roll: linear blend skinning."""
+        if self.neck is None:
+            return vertices
+        turned = np.einsum("tij,tvj->tvi", matrices(head), vertices)
+        return vertices + self.neck[:, None] * (turned - vertices)
 
     def basis(self, region: str | None = None) -> NDArray[np.float32]:
         """(K, R, 3) blendshape offsets of one region's vertices, of all vertices for None."""
@@ -146,6 +159,7 @@ def _read(stream: IO[bytes], name: str) -> Rig:
             lip_gap=np.stack([arrays["lip_gap_upper"], arrays["lip_gap_lower"]]),
             landmarks=arrays["landmarks_68"],
             surface=_read_surface(arrays),
+            neck=arrays["neck"],
             copyright=_HEAD_COPYRIGHT,
         )
 

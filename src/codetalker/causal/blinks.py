@@ -2,8 +2,7 @@
 
 In the flow speech -> features -> codes -> **motion**. A hazard decides frame by frame whether a
 blink begins: none right after another, then ever more likely, and more so while the mouth rests,
-as people blink in pauses (Bentivoglio and others 1997, Nakano and Kitazawa 2010). Frame i draws
-from (seed, i) alone, so that any chunking of a stream blinks alike.
+as people blink in pauses (Bentivoglio and others 1997, Nakano and Kitazawa 2010).
 """
 
 from __future__ import annotations
@@ -13,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.causal.draws import BLINKS, uniform
+
+JAW = "jawOpen"
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 CURVES = (
     (0.45, 1.0, 0.9, 0.6, 0.28, 0.1),
@@ -22,8 +24,6 @@ CURVES = (
 """Lid weights of a blink in frames of 40 ms: down in two or three, up in three or four."""
 LEARNED = 0.15
 """Learned lids are kept up to this weight: a lid that is lowered further is a blink."""
-_STREAM = 1
-"""Word of the generator's counter that keeps these draws apart from those of the codes."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,18 @@ class Blinks:
     most: float = 0.5
     resting: float = 2.0
 
+    @property
+    def is_sane(self) -> bool:
+        """Whether these are times and rates of a face."""
+        return all(0 <= value <= 1000 for value in vars(self).values())
+
     def draw(self, since: int, resting: bool, fps: float, seed: int, frame: int) -> bool:
         """Whether a blink begins in this frame, `since` frames after the last one began."""
         waited = since / fps - self.refractory
         if waited <= 0:
             return False
         hazard = min(self.rise * waited, self.most) * (self.resting if resting else 1.0)
-        return bool(_random(seed, frame).random() < hazard / fps)
+        return bool(uniform(seed, frame, BLINKS, 1)[0] < hazard / fps)
 
 
 def lids(curve: int, since: int, learned: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -60,11 +65,4 @@ def lids(curve: int, since: int, learned: NDArray[np.float32]) -> NDArray[np.flo
 
 def draw_curve(seed: int, frame: int) -> int:
     """Which of the curves a blink that begins in this frame takes."""
-    random = _random(seed, frame)
-    random.random()
-    return int(random.integers(len(CURVES)))
-
-
-def _random(seed: int, frame: int) -> np.random.Generator:
-    counter = np.array([0, 0, _STREAM, frame], np.uint64)
-    return np.random.Generator(np.random.Philox(key=seed, counter=counter))
+    return int(uniform(seed, frame, BLINKS, 2)[1] * len(CURVES))

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from math import isfinite
 from os import PathLike, cpu_count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
+from codetalker.arguments import as_whole, number, shown
 from codetalker.audio import (
     SAMPLE_RATE,
     StreamResampler,
@@ -25,17 +24,18 @@ from codetalker.audio import (
     as_waveform,
     checked_rate,
 )
-from codetalker.causal.blinks import LIDS, Blinks, draw_curve, lids
 from codetalker.causal.bundle import Bundle, load_bundle
-from codetalker.causal.stream import Live, StreamState
+from codetalker.causal.draws import CODES, draws
+from codetalker.causal.graph import Graph, Port
+from codetalker.causal.layers import Layers
+from codetalker.causal.life import MEMORY, Life, Liveliness, check_liveliness
+from codetalker.causal.stream import Live, StreamState, check_like
 from codetalker.errors import ModelError, OptionError
 from codetalker.files import formats_of
 from codetalker.motion import Motion, check_fps
 from codetalker.progress import Progress
 from codetalker.styles import Style, shares_of
 
-JAW, RESTING = "jawOpen", 0.03
-"""Below this weight of the jaw, the mouth rests."""
 NOT_YET = 1 << 20
 """Frames since a blink, at the start of a recording."""
 
@@ -50,17 +50,23 @@ class CausalTalker:
     """A loaded model of the bundled family; see `codetalker.Talker`."""
 
     motion_type = Motion
-    options: tuple[str, ...] = ("blinks",)
+    options: tuple[str, ...] = ("blinks", "life")
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        width = next(iter(bundle.styles.values())).shape
-        noise = (len(bundle.temperature), len(bundle.codebook))
-        inputs = bundle.state | {"speech": (1, *width), "style": (1, *width), "noise": (1, *noise)}
-        self._speech = _session(
-            bundle.speech, "speech.onnx", {"samples": (1, bundle.windows.samples)}
-        )
-        self._frame = _session(bundle.talker, "talker.onnx", inputs)
+        (width,) = next(iter(bundle.styles.values())).shape
+        heads, codes = len(bundle.temperature), len(bundle.codebook)
+        windows, state = bundle.windows, bundle.state
+        speech = Port("speech", (windows.frames_per_hop, width))
+        heard = [Port("speech", (1, width)), Port("style", (1, width))]
+        heard += [Port("noise", (1, heads, codes)), Port("position", (1,), "int64")]
+        memory = [Port(name, state[name]) for name in ("motion", "cache", "context")]
+        left = [Port(f"{port.name}_out", port.shape) for port in memory]
+        left.insert(1, Port("codes", (1, heads), "int64"))
+        samples = Port("samples", (1, windows.samples))
+        self._speech = Graph(bundle.speech, "speech.onnx", [samples], [speech])
+        self._frame = Graph(bundle.talker, "talker.onnx", [*heard, *memory], left)
+        self._layers = Layers(bundle)
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> CausalTalker:
@@ -116,6 +122,7 @@ class CausalTalker:
         fps: float | None = None,
         seed: int = 0,
         blinks: bool = True,
+        life: Liveliness = "off",
         progress: Progress | None = None,
     ) -> Motion:
         """Turn a recording into motion.
@@ -127,6 +134,8 @@ class CausalTalker:
             fps: frames per second of the result; the model's own by default.
             seed: of what speech does not determine, such as blinks.
             blinks: whether a model that has procedural blinks (`Bundle.blinks`) adds them.
+            life: procedural motion of eyes, head and brows: `off`; `idle`, of eyes and head, as of
+                one who listens; or `full`, with what goes with one's own voice.
             progress: called with the seconds done and in all.
 
         Raises:
@@ -135,7 +144,7 @@ class CausalTalker:
         waveform = as_waveform(audio, rate)
         if fps is not None:
             check_fps(fps)
-        state = self.start(style=style, strength=strength, seed=seed, blinks=blinks)
+        state = self.start(style=style, strength=strength, seed=seed, blinks=blinks, life=life)
         parts = []
         for piece in _pieces(waveform.samples):
             parts.append(self.feed(state, piece))
@@ -155,6 +164,7 @@ class CausalTalker:
         strength: float = 1.0,
         seed: int = 0,
         blinks: bool = True,
+        life: Liveliness = "off",
     ) -> Live:
         """Start a live stream of sound at `rate` Hz; the other arguments are those of `animate`.
 
@@ -162,8 +172,8 @@ class CausalTalker:
             AudioError: the rate is not a whole number of Hz from 1 kHz to 1 MHz.
             StyleError, OptionError: as `animate`.
         """
-        state = self.start(rate, style=style, strength=strength, seed=seed, blinks=blinks)
-        return Live(self, state)
+        given = {"style": style, "strength": strength, "seed": seed}
+        return Live(self, self.start(rate, **given, blinks=blinks, life=life))
 
     def resume(self, state: StreamState | bytes) -> Live:
         """Go on with a stream from a state of it, or from the bytes that one was saved as.
@@ -175,11 +185,13 @@ class CausalTalker:
             state = StreamState.from_bytes(state)
         if state.model != self.bundle.digest:
             raise ModelError("this state is of a stream of another model; resume it with that one")
-        width = next(iter(self.bundle.styles.values())).shape
-        own = {"style": width, "level": (2,), "blink": (2,)}
-        for name, shape in (self.bundle.state | own).items():
-            if np.shape(getattr(state, name)) != shape:
-                raise ModelError(f"this state of a stream is damaged: its {name} has another shape")
+        check_like(state, self.start(state.resampler.rate))
+        windows, frames = self.bundle.windows, int(state.position[0])
+        heard, rest = divmod(frames, windows.frames_per_hop)
+        waiting = windows.lead + state.received - heard * windows.hop_samples
+        fits = not rest and 0 <= frames < 1 << 53 and len(state.pending) == waiting
+        if not (fits and waiting < windows.samples):
+            raise ModelError("this state of a stream is damaged: its sound and its frames differ")
         return Live(self, state)
 
     def start(
@@ -190,22 +202,24 @@ class CausalTalker:
         strength: float = 1.0,
         seed: int = 0,
         blinks: bool = True,
+        life: Liveliness = "off",
     ) -> StreamState:
         """The state before the first sample: silence, and a neutral face.
 
         Raises:
             AudioError, StyleError, OptionError: what is out of range, and the remedy.
         """
-        if not (isfinite(strength) and 0 <= strength <= 3):
-            raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
-        if not 0 <= seed < 1 << 63:
-            raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
+        strength = number(strength, "strength", 0, 3, "where 1 is as trained")
+        whole = as_whole(seed)
+        if whole is None or not 0 <= whole < 1 << 63:
+            raise OptionError(f"seed is {shown(seed)}; choose a whole number from 0 to 2^63 - 1")
+        check_liveliness(life)
         shapes = self.bundle.state
         return StreamState(
             model=self.bundle.digest,
             style=self._style(style),
             strength=strength,
-            seed=seed,
+            seed=whole,
             cache=np.zeros(shapes["cache"], np.float32),
             context=np.zeros(shapes["context"], np.float32),
             motion=np.zeros(shapes["motion"], np.float32),
@@ -213,8 +227,10 @@ class CausalTalker:
             pending=np.zeros(self.bundle.windows.lead, np.float32),
             received=0,
             level=np.zeros(2),
-            blinks=blinks,
+            blinks=bool(blinks),
             blink=np.array([NOT_YET, 0], np.int64),
+            life=life,
+            memory=Life().start(),
             resampler=StreamResampler(checked_rate(rate)),
         )
 
@@ -235,14 +251,13 @@ class CausalTalker:
 
     def hear(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """(samples,) window -> (frames_per_hop, width): what the talker hears in each frame."""
-        return _run(self._speech, {"samples": window[None]})[0]
+        return self._speech.run({"samples": window[None]})[0]
 
     def frame(
         self, speech: NDArray[np.float32], state: StreamState
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """One frame: its (K,) weights and (H,) codes; the state moves on."""
-        motion, codes, state.cache, state.context = _run(
-            self._frame,
+        motion, codes, state.cache, state.context = self._frame.run(
             {
                 "speech": speech[None],
                 "style": state.style[None],
@@ -251,7 +266,7 @@ class CausalTalker:
                 "context": state.context,
                 "motion": state.motion,
                 "position": state.position,
-            },
+            }
         )
         state.motion = motion
         state.position = state.position + 1
@@ -261,35 +276,22 @@ class CausalTalker:
         """Run every window that the samples, at 16 kHz, complete."""
         state.received += len(samples)
         state.pending = np.concatenate([state.pending, samples])
-        bundle, first = self.bundle, int(state.position[0])
-        frames = [self.frame(heard, state) for heard in self._heard(state)]
-        weights = np.array([w for w, _ in frames], np.float32).reshape(-1, len(bundle.blendshapes))
-        codes = np.array([c for _, c in frames], np.int64).reshape(-1, len(bundle.temperature))
-        onset = round(bundle.onset * self.fps)
-        for number, frame in enumerate(weights[: max(onset - first, 0)], first):
-            frame[bundle.articulation] *= (number / onset) ** 2
-        if state.strength != 1.0:
-            weights[:, bundle.articulation] *= state.strength
-            weights = weights.clip(0, 1)
-        if state.blinks and bundle.blinks:
-            for number, frame in enumerate(weights, first):
-                self._blink(bundle.blinks, frame, number, state)
-        return Motion(weights, bundle.blendshapes, self.fps, codes=codes)
+        first = int(state.position[0])
+        windows = self._windows(state)
+        frames = [self.frame(heard, state) for heard in self._heard(windows)]
+        weights = np.array([w for w, _ in frames], np.float32)
+        codes = np.array([c for _, c in frames], np.int64)
+        shape, heads = len(self.bundle.blendshapes), len(self.bundle.temperature)
+        return self._layers.laid(
+            weights.reshape(-1, shape),
+            codes.reshape(-1, heads),
+            self._sounds(windows),
+            first,
+            state,
+        )
 
-    def _blink(
-        self, blinks: Blinks, weights: NDArray[np.float32], frame: int, state: StreamState
-    ) -> None:
-        """Replace the lids of a frame's (K,) weights, in place."""
-        jaw, *eyes = (self.bundle.blendshapes.index(name) for name in (JAW, *LIDS))
-        state.blink[0] += 1
-        resting = weights[jaw] < RESTING
-        if blinks.draw(int(state.blink[0]), resting, self.fps, state.seed, frame):
-            state.blink[:] = 0, draw_curve(state.seed, frame)
-        weights[eyes] = lids(int(state.blink[1]), int(state.blink[0]), weights[eyes])
-
-    def _heard(self, state: StreamState) -> Iterator[NDArray[np.float32]]:
-        """What the talker hears in each frame of the complete windows; windows are heard one by
-        one, so that a window's result does not depend on how many came together."""
+    def _windows(self, state: StreamState) -> list[NDArray[np.float32]]:
+        """The (samples,) windows that are complete, each at its gain; they leave `pending`."""
         windows, pending = self.bundle.windows, state.pending
         count = max(0, (len(pending) - windows.samples) // windows.hop_samples + 1)
         starts = range(0, count * windows.hop_samples, windows.hop_samples)
@@ -300,19 +302,29 @@ class CausalTalker:
                 loudness.levelled(cuts, windows.lead, windows.hop_samples, state.level, begun)
             )
         state.pending = pending[count * windows.hop_samples :].copy()
-        if count < 2:
-            for cut in cuts:
-                yield from self.hear(cut)
+        return cuts
+
+    def _heard(self, windows: list[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+        """What the talker hears in each frame of the windows, which are heard one by one, so that a
+        window's result does not depend on how many came together."""
+        if len(windows) < 2:
+            for window in windows:
+                yield from self.hear(window)
             return
-        with ThreadPoolExecutor(min(THREADS, count)) as pool:
-            for frames in pool.map(self.hear, cuts):
+        with ThreadPoolExecutor(min(THREADS, len(windows))) as pool:
+            for frames in pool.map(self.hear, windows):
                 yield from frames
+
+    def _sounds(self, windows: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """The (N,) samples of each frame of the windows."""
+        cut = self.bundle.windows
+        hops = (window[cut.lead : cut.lead + cut.hop_samples] for window in windows)
+        return [frame for hop in hops for frame in np.split(hop, cut.frames_per_hop)]
 
     def _noise(self, state: StreamState) -> NDArray[np.float32]:
         """(1, H, codes) Gumbel noise of this frame, scaled by the temperatures."""
         temperature = self.bundle.temperature
-        frame = np.array([0, 0, 0, state.position[0]], np.uint64)
-        random = np.random.Generator(np.random.Philox(key=state.seed, counter=frame))
+        random = draws(state.seed, int(state.position[0]), CODES)
         noise = np.zeros((1, len(temperature), len(self.bundle.codebook)), np.float32)
         drawn = temperature > 0
         noise[0, drawn] = random.gumbel(size=noise[0, drawn].shape) * temperature[drawn, None]
@@ -324,30 +336,6 @@ class CausalTalker:
         shares = shares_of(self.styles[0] if style is None else style, self.styles)
         blend = sum(share * rows[name] for name, share in shares.items())
         return np.asarray(blend, np.float32)
-
-
-def _session(
-    graph: bytes, name: str, inputs: dict[str, tuple[int, ...]]
-) -> onnxruntime.InferenceSession:
-    """A graph ready to run, once its inputs are seen to have the shapes that the bundle gives."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # windows run beside each other instead
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises many kinds for a graph it cannot run
-        raise ModelError(f"{name} cannot be run ({error}); export the model again") from None
-    takes = {value.name: tuple(value.shape) for value in session.get_inputs()}
-    if takes != inputs:
-        raise ModelError(f"{name} takes {takes}, not {inputs}; export the model again")
-    return session
-
-
-def _run(
-    session: onnxruntime.InferenceSession, inputs: dict[str, NDArray[Any]]
-) -> list[NDArray[Any]]:
-    return session.run(None, inputs)  # type: ignore[return-value]  # these graphs give tensors only
 
 
 def _pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

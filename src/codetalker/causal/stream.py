@@ -6,8 +6,6 @@ In the flow **speech -> features -> codes -> motion**. Whatever a stream is, it 
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Any, Protocol
@@ -15,11 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from codetalker.audio import StreamResampler, as_mono, checked_rate
+from codetalker.arrays import open_npz
+from codetalker.audio import StreamResampler, as_mono
 from codetalker.errors import AudioError, ModelError
 from codetalker.motion import Motion
+from codetalker.reading import refusing
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _MAX_BYTES = 64 << 20
 """Of a saved state, which has 0.3 MB: more is no state."""
 
@@ -39,6 +39,8 @@ class StreamState:
         level: (2,) float64, the power of the sound; see `Loudness.follow`.
         blinks: whether a model that has procedural blinks adds them.
         blink: (2,) int64, frames since the last of them began, and its curve.
+        life: procedural motion of eyes, head and brows; see `causal.life.Liveliness`.
+        memory: (1,) of `causal.life.MEMORY`.
         resampler: from the rate of the sound to 16 kHz.
         finished: whether the sound has ended.
     """
@@ -56,6 +58,8 @@ class StreamState:
     level: NDArray[np.float64]
     blinks: bool
     blink: NDArray[np.int64]
+    life: str
+    memory: NDArray[np.void]
     resampler: StreamResampler
     finished: bool = False
 
@@ -74,8 +78,11 @@ class StreamState:
         Raises:
             ModelError: these bytes are none, or of another version.
         """
-        try:
-            values = _read(data)
+        remedy = "save one by state.to_bytes()"
+        with refusing(ModelError, "these bytes are no state of a stream", remedy):
+            with open_npz(bytes(data), _MAX_BYTES) as file:
+                stored = file.read_all()
+            values = {name: a if a.ndim else a.item() for name, a in stored.items()}
             if (version := values.pop("format_version")) != _FORMAT_VERSION:
                 raise ModelError(
                     f"this state of a stream has format version {version}, this release reads "
@@ -83,22 +90,35 @@ class StreamState:
                 )
             mark = "resampler."
             inner = {k.removeprefix(mark): values.pop(k) for k in [*values] if k.startswith(mark)}
-            checked_rate(inner["rate"])
             return cls(**values, resampler=StreamResampler.restored(inner))
-        except (OSError, ValueError, LookupError, TypeError, EOFError, AudioError,
-                zipfile.BadZipFile) as error:  # fmt: skip
-            raise ModelError(
-                f"these bytes are no state of a stream ({error}); save one by state.to_bytes()"
-            ) from None
 
 
-def _read(data: bytes) -> dict[str, Any]:
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
-            raise ValueError("too large")
-    with np.load(BytesIO(data), allow_pickle=False) as arrays:
-        stored: Mapping[str, NDArray[Any]] = {name: arrays[name] for name in arrays.files}
-    return {name: a if a.ndim else a.item() for name, a in stored.items()}
+def check_like(state: object, other: object) -> None:
+    """See that a state is made as another one of the same model is: by kinds and shapes, and
+    finite. Sound that waits may be of any length.
+
+    Raises:
+        ModelError: it is not; the message names what.
+    """
+    for name, value in vars(state).items():
+        model = vars(other)[name]
+        wrong = ModelError(f"this state of a stream is damaged: its {name} has another shape or kind")
+        if hasattr(model, "__dict__"):
+            check_like(value, model)
+        elif not isinstance(model, np.ndarray):
+            if type(value) is not type(model) or value != value:
+                raise wrong
+        elif not isinstance(value, np.ndarray) or value.dtype != model.dtype:
+            raise wrong
+        elif value.shape != model.shape and not name.endswith("pending") or value.ndim != model.ndim:
+            raise wrong
+        elif not all(np.isfinite(column).all() for column in _columns(value)):
+            raise ModelError(f"this state of a stream is damaged: its {name} is not finite")
+
+
+def _columns(array: NDArray[Any]) -> list[NDArray[Any]]:
+    """The fields of records, or the array itself."""
+    return [array[name] for name in array.dtype.names or ()] or [array]
 
 
 class Streamer(Protocol):

@@ -40,6 +40,7 @@ def animate(
     fps: Annotated[float | None, _shown_as("FPS")] = None,
     seed: int = 0,
     blinks: bool = True,
+    life: Literal["off", "idle", "full"] | None = None,
     template: Annotated[Path | None, _shown_as("FACE")] = None,
     mode: Literal["exact", "fast"] | None = None,
 ) -> int:
@@ -62,6 +63,8 @@ def animate(
         fps: frames per second, above 0 and up to 240; the model's own by default.
         seed: for models that draw at random.
         blinks: procedural ones, where the model has them.
+        life: procedural motion of eyes, head and brows, off by default: idle, as of one who
+            listens, or full, with the accents of the voice; for models of blendshapes.
         template: a face of the model's topology, .obj or .ply; for models of vertices.
         mode: exact for the published output, fast for long speech; for models of vertices.
     """
@@ -77,7 +80,7 @@ def animate(
     for path in [path for _, paths in jobs for path in paths]:
         check_output(path, talker.formats)
     options = {"style": style, "strength": strength, "fps": fps, "seed": seed}
-    own = {"template": template, "mode": mode, "blinks": None if blinks else False}
+    own = {"template": template, "mode": mode, "blinks": None if blinks else False, "life": life}
     options |= _own_options(talker, own)
     change = _change(talker, mood)
     failures = 0

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.files.gltf import MorphAnimation, PbrMaterial, Primitive, write_gltf
+from codetalker.head_pose import quaternions
 from codetalker.normals import VertexNormals
 from codetalker.rig import Rig
 
@@ -36,6 +37,7 @@ def write_glb(path: Path, animation: Animation) -> None:
         target_names=rig.blendshape_names,
         weights=animation.weights,
         fps=animation.fps,
+        head=None if animation.head is None or rig.neck is None else quaternions(animation.head),
         texture_png=rig.surface.texture if rig.surface else None,
         copyright=rig.copyright,
     )
@@ -77,6 +79,7 @@ def rig_primitives(rig: Rig) -> tuple[Primitive, ...]:
                 position_offsets=rig.blendshapes[:, vertices],
                 normal_offsets=turned[:, vertices],
                 uvs=uvs,
+                neck=None if rig.neck is None else rig.neck[vertices],
             )
         )
     return tuple(primitives)

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_COMPONENTS = {"<f4": 5126, "<u2": 5123, "<u4": 5125}
+_COMPONENTS = {"<f4": 5126, "|u1": 5121, "<u2": 5123, "<u4": 5125}
 _FLOAT = _COMPONENTS["<f4"]
 _ARRAY_BUFFER, _ELEMENT_ARRAY_BUFFER = 34962, 34963
 """Targets of buffer views (5.11.5)."""
-_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
+_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+_FACE, _BODY, _HEAD = range(3)
+"""Nodes: the mesh, and the two joints of a head that turns."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Primitive:
         triangles: (F, 3) int, counter-clockwise seen from outside.
         position_offsets, normal_offsets: (K, N, 3) float32, the change at weight 1.
         uvs: (N, 2) float32, v down as glTF has it; or None.
+        neck: (N,) float32, share of the head's turn that each vertex takes; or None.
     """
 
     material: PbrMaterial
@@ -62,6 +65,7 @@ class Primitive:
     position_offsets: NDArray[np.float32]
     normal_offsets: NDArray[np.float32]
     uvs: NDArray[np.float32] | None = None
+    neck: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,8 @@ class MorphAnimation:
         target_names: K names.
         weights: (T, K) float32.
         fps: frames per second.
+        head: (T, 4) float32 unit quaternions x, y, z, w, the head's turn about the origin; None for
+            a still one. The primitives have a `neck`.
         texture_png: the picture of the textured materials, or None.
         copyright: the mesh's origin and licence.
     """
@@ -83,6 +89,7 @@ class MorphAnimation:
     target_names: tuple[str, ...]
     weights: NDArray[np.float32]
     fps: float
+    head: NDArray[np.float32] | None = None
     texture_png: bytes | None = None
     copyright: str = ""
 
@@ -90,17 +97,14 @@ class MorphAnimation:
 def write_gltf(path: Path, animation: MorphAnimation) -> None:
     """Write a `.glb` file."""
     file = _Builder()
-    primitives = [_primitive(file, part, index) for index, part in enumerate(animation.primitives)]
-    times = (np.arange(len(animation.weights)) / animation.fps).astype(np.float32)
-    sampler = {
-        "input": file.accessor(times[:, None], bounds=True),
-        "interpolation": "LINEAR",
-        "output": file.accessor(animation.weights.reshape(-1, 1)),
-    }
+    turns = animation.head is not None
+    primitives = [
+        _primitive(file, part, index, turns) for index, part in enumerate(animation.primitives)
+    ]
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "codetalker", "copyright": animation.copyright},
         "scene": 0,
-        "scenes": [{"nodes": [0]}],
+        "scenes": [{"nodes": [_FACE]}],
         "nodes": [{"name": animation.name, "mesh": 0}],
         "meshes": [
             {
@@ -111,27 +115,58 @@ def write_gltf(path: Path, animation: MorphAnimation) -> None:
             }
         ],
         "materials": [_material(part.material) for part in animation.primitives],
-        "animations": [
-            {
-                "name": "speech",
-                "samplers": [sampler],
-                "channels": [{"sampler": 0, "target": {"node": 0, "path": "weights"}}],
-            }
-        ],
+        "animations": [_animation(file, animation)],
     }
+    if turns:
+        _add_skin(file, document)
     if animation.texture_png is not None:
         image = {"bufferView": file.view(animation.texture_png), "mimeType": "image/png"}
         document |= {"images": [image], "textures": [{"source": 0}]}
     path.write_bytes(file.binary(document))
 
 
-def _primitive(file: _Builder, part: Primitive, material: int) -> dict[str, Any]:
+def _animation(file: _Builder, animation: MorphAnimation) -> dict[str, Any]:
+    """Weights, and the head's turn, over the same times."""
+    times = (np.arange(len(animation.weights)) / animation.fps).astype(np.float32)
+    clock = file.accessor(times[:, None], bounds=True)
+    moved = [(_FACE, "weights", animation.weights.reshape(-1, 1))]
+    if animation.head is not None:
+        moved.append((_HEAD, "rotation", animation.head))
+    return {
+        "name": "speech",
+        "samplers": [
+            {"input": clock, "interpolation": "LINEAR", "output": file.accessor(values)}
+            for _, _, values in moved
+        ],
+        "channels": [
+            {"sampler": i, "target": {"node": node, "path": path}}
+            for i, (node, path, _) in enumerate(moved)
+        ],
+    }
+
+
+def _add_skin(file: _Builder, document: dict[str, Any]) -> None:
+    """Two joints at the origin, the body that stays and the head on it (3.7.3)."""
+    document["nodes"][_FACE]["skin"] = 0
+    document["nodes"] += [{"name": "body", "children": [_HEAD]}, {"name": "head"}]
+    document["scenes"][0]["nodes"].append(_BODY)
+    bind = np.tile(np.eye(4, dtype=np.float32).reshape(1, 16), (2, 1))
+    document["skins"] = [
+        {"joints": [_BODY, _HEAD], "skeleton": _BODY, "inverseBindMatrices": file.accessor(bind)}
+    ]
+
+
+def _primitive(file: _Builder, part: Primitive, material: int, turns: bool) -> dict[str, Any]:
     attributes = {
         "POSITION": file.accessor(part.positions, _ARRAY_BUFFER, bounds=True),
         "NORMAL": file.accessor(part.normals, _ARRAY_BUFFER),
     }
     if part.uvs is not None:
         attributes["TEXCOORD_0"] = file.accessor(part.uvs, _ARRAY_BUFFER)
+    if turns and part.neck is not None:
+        joints, shares = _skinned(part.neck)
+        attributes["JOINTS_0"] = file.accessor(joints, _ARRAY_BUFFER)
+        attributes["WEIGHTS_0"] = file.accessor(shares, _ARRAY_BUFFER)
     indices = part.triangles.astype(_index_type(len(part.positions))).reshape(-1, 1)
     return {
         "attributes": attributes,
@@ -142,6 +177,16 @@ def _primitive(file: _Builder, part: Primitive, material: int) -> dict[str, Any]
             for position, normal in zip(part.position_offsets, part.normal_offsets, strict=True)
         ],
     }
+
+
+def _skinned(neck: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """(N, 4) joints and (N, 4) their shares, of the head and the body; joint 0 where a share is 0
+    (3.7.3.3)."""
+    shares = np.zeros((len(neck), 4), np.float32)
+    shares[:, 0], shares[:, 1] = neck, 1 - neck
+    joints = np.zeros((len(neck), 4), np.uint8)
+    joints[neck > 0, 0] = 1
+    return joints, shares
 
 
 def _material(material: PbrMaterial) -> dict[str, Any]:

@@ -29,6 +29,10 @@ COLUMNS = tuple(_APP_ORDER.split())
 
 HEADER = ("Timecode", "BlendShapeCount", *COLUMNS)
 
+_HEAD = {"HeadPitch": 1.0, "HeadYaw": -1.0, "HeadRoll": -1.0}
+"""Signs of pitch, yaw and roll, radians: the app's axes are left-handed, + yaw is to the subject's
+right, as its eye angles show in recorded takes."""
+
 _TIMECODE_RATE = 60  # Unreal's importer divides the frame field by 60, whatever the take's rate
 
 
@@ -38,7 +42,9 @@ def write_livelink(path: Path, motion: Motion) -> None:
     The frame field of the timecode counts sixtieths of a second with three decimals, so times are
     right at every frame rate.
     """
-    weights = motion.weights_for(tuple(_apple_name(column) for column in COLUMNS))
+    weights = motion.weights_for(tuple(_apple_name(column) for column in COLUMNS)).copy()
+    if motion.head is not None:
+        weights[:, [COLUMNS.index(name) for name in _HEAD]] = motion.head * [*_HEAD.values()]
     values = ",".join(["%.6f"] * len(COLUMNS))
     with path.open("w", encoding="ascii", newline="\n") as file:
         file.write(",".join(HEADER) + "\n")

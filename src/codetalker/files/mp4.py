@@ -69,7 +69,7 @@ def write_mp4(
         rate = Fraction(animation.fps).limit_denominator(1001)
         pictures = _video_stream(film, rate, size)
         sound = _Sound(film, animation.audio) if animation.audio is not None else None
-        renderer = Renderer.of(animation.rig, size)
+        renderer = Renderer.of(animation.rig, size, head_turns=animation.head is not None)
         for i, vertices in enumerate(_posed(animation)):
             if sound:
                 sound.write_until((i + 1) / animation.fps)

@@ -1,5 +1,5 @@
-"""The motion file: `.npz` with `weights`, `names`, `fps` and `format_version`, no pickle; of vertex
-models with `vertices` and `template` for `weights` and `names`.
+"""The motion file: `.npz` with `weights`, `names`, `fps`, `format_version` and, if the head moves,
+`head`, no pickle; of vertex models with `vertices` and `template` for `weights` and `names`.
 
 In the flow speech -> features -> codes -> motion -> mesh -> **file**.
 """
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from codetalker.vertex_motion import VertexMotion
 
 _FORMAT_VERSION = 1
-
-
 FPS = Field(np.float64, "", "1", most=100_000)
 _VERSION = {"format_version": Field(np.int64)}
 
 WEIGHTS = {
     "weights": Field(np.float32, "frames names"),
     "names": Field(str, "names"),
+    "head": Field(np.float32, "frames 3", optional=True),
     "fps": FPS,
 }
 VERTICES = {
@@ -41,14 +40,17 @@ VERTICES = {
 
 
 def write_weights(path: Path, motion: Motion) -> None:
-    """Write weights float32 (T, K), names (K,), fps and format_version; sound is not kept."""
-    np.savez_compressed(
-        path,
-        weights=motion.weights,
-        names=np.array(motion.names),
-        fps=np.float64(motion.fps),
-        format_version=np.int32(_FORMAT_VERSION),
-    )
+    """Write weights float32 (T, K), names (K,), fps and format_version, and head float32 (T, 3) if
+    the head moves; sound is not kept."""
+    arrays: dict[str, Any] = {
+        "weights": motion.weights,
+        "names": np.array(motion.names),
+        "fps": np.float64(motion.fps),
+        "format_version": np.int32(_FORMAT_VERSION),
+    }
+    if motion.head is not None:
+        arrays["head"] = motion.head
+    np.savez_compressed(path, **arrays)
 
 
 def write_vertices(path: Path, motion: VertexMotion) -> None:

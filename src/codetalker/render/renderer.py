@@ -132,17 +132,30 @@ class Renderer:
         self._mouth = redrawn[behind_lips]
 
     @classmethod
-    def of(cls, rig: Rig, size: int = 512, *, camera: Camera | None = None) -> Self:
-        """A renderer of a rig: its materials and texture if it has them, a portrait if it can."""
+    def of(
+        cls,
+        rig: Rig,
+        size: int = 512,
+        *,
+        camera: Camera | None = None,
+        head_turns: bool = False,
+    ) -> Self:
+        """A renderer of a rig: its materials and texture if it has them, a portrait if it can.
+
+        With `head_turns`, frames may turn its head, which costs more than a still one.
+        """
         if camera is None and len(rig.landmarks):
             camera = Camera.portrait(rig.template, rig.landmarks)
+        moving = np.asarray(np.abs(rig.blendshapes).max(axis=(0, 2)) > _STILL_M)
+        if head_turns and rig.neck is not None:
+            moving |= rig.neck > 0
         return cls(
             rig.template,
             rig.triangles,
             finish=Finish.of(rig.surface, rig.lip_gap) if rig.surface else None,
             camera=camera,
             size=size,
-            moving=np.asarray(np.abs(rig.blendshapes).max(axis=(0, 2)) > _STILL_M),
+            moving=moving,
         )
 
     def frame(self, vertices: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -63,7 +63,12 @@ def strip(
     """
     look, rig = look or Strip(), animation.rig
     seconds = _times(animation.duration, times)
-    renderer = Renderer.of(rig, look.tile, camera=_mouth_camera(rig) if look.mouth else None)
+    renderer = Renderer.of(
+        rig,
+        look.tile,
+        camera=_mouth_camera(rig) if look.mouth else None,
+        head_turns=animation.head is not None,
+    )
     frames = [min(int(t * animation.fps + 0.5), len(animation) - 1) for t in seconds]
     tiles = [renderer.frame(animation.mesh(frame).vertices) for frame in frames]
     columns = look.tile * len(tiles)
