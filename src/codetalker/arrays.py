@@ -83,8 +83,8 @@ class Field:
         """
         fitting = (found for shape in self.shapes if (found := _bound(shape, array.shape, axes)))
         if (own := next(fitting, None)) is None:
-            declared = " or ".join(f"({', '.join(shape)})" for shape in self.shapes)
-            raise Malformed(f"{name} has shape {array.shape}, not {declared}")
+            declared = " or ".join(_described(shape, axes) for shape in self.shapes)
+            raise Malformed(f"{_have(name)} shape {array.shape}, not {declared}")
         if array.dtype.kind not in _KINDS[self.dtype.kind]:
             raise Malformed(f"{name} is of type {array.dtype}, not {self.dtype.name}")
         axes.update(own)
@@ -97,16 +97,14 @@ class Field:
         if self.dtype.kind == "i" and not np.array_equal(values, array):
             raise Malformed(f"{name} holds numbers that are too large")
         if self.dtype.kind == "f" and self.finite and not np.isfinite(values).all():
-            raise Malformed(f"{name} holds NaN or infinity")
+            raise Malformed(f"{name} {'hold' if name.endswith('s') else 'holds'} NaN or infinity")
         low = self.least is not None and (values < self.least).any()
-        if values.size and (low or self.most is not None and (values > self.most).any()):
-            raise Malformed(f"{name} holds {values.min()} ... {values.max()}, {self._range()}")
+        if values.size and (low or (self.most is not None and (values > self.most).any())):
+            low = "" if self.least is None else f" from {self.least:g}"
+            high = "" if self.most is None else f" to {self.most:g}"
+            found = f"{values.min()} ... {values.max()}" if values.size > 1 else values.item()
+            raise Malformed(f"{name} is {found}, not{low}{high}")
         return values
-
-    def _range(self) -> str:
-        low = "" if self.least is None else f" from {self.least:g}"
-        high = "" if self.most is None else f" to {self.most:g}"
-        return f"not numbers{low}{high}"
 
 
 Layout = Mapping[str, Field]
@@ -256,13 +254,22 @@ class _Header:
     def fill(self, stream: IO[bytes]) -> NDArray[Any]:
         """The array itself, read to the end, where the archive's checksum is seen to be right."""
         array = np.empty(self.shape[::-1] if self.fortran else self.shape, self.dtype)
-        buffer, filled = memoryview(array.reshape(-1).view(np.uint8)), 0
+        buffer, filled = array.reshape(-1).view(np.uint8), 0
         while piece := stream.read(_PIECE):
-            buffer[filled : filled + len(piece)] = piece
+            buffer[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
             filled += len(piece)
         if filled != len(buffer):
             raise Malformed("it ends in the middle of an array")
         return array.T if self.fortran else array
+
+
+def _described(shape: tuple[str, ...], axes: Mapping[str, int]) -> str:
+    """A shape with the lengths that are known: `(clips = 2, frames, 3)`."""
+    return f"({', '.join(f'{a} = {axes[a]}' if a in axes else a for a in shape)})"
+
+
+def _have(name: str) -> str:
+    return f"{name} have" if name.endswith("s") else f"{name} has"
 
 
 @contextmanager

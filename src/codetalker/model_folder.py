@@ -68,8 +68,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         config = read_json(path, _MAX_CONFIG_BYTES)
         version = config["format_version"]
     if type(version) is not int or version not in READABLE:
+        found = shown(version).strip("'")
         raise ModelError(
-            f"{path} has format version {shown(version).strip("'")}, this release reads {FORMAT_VERSION} and older; "
+            f"{path} has format version {found}, this release reads {FORMAT_VERSION} and older; "
             "install the release that wrote it, or export the model again"
         )
     return config
@@ -106,4 +107,3 @@ def file_digest(path: Path) -> str:
 def damaged(path: Path) -> ModelError:
     """To raise where a file is not the one that `config.json` lists."""
     return ModelError(f"{path} is damaged: its checksum is not that of {CONFIG}; copy it again")
-

@@ -18,6 +18,8 @@ from typing import IO, Any, NoReturn
 
 from codetalker.errors import CodeTalkerError
 
+MAX_JSON_BYTES = 16 << 20
+"""Of what others have made: as objects it takes twenty times as much."""
 _LONGEST_REASON = 300
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that steer a terminal, turn text around, or are none."""
@@ -28,10 +30,13 @@ class Malformed(ValueError):
 
 
 @contextmanager
-def refusing(kind: type[CodeTalkerError], what: str, remedy: str) -> Iterator[None]:
+def refusing(
+    kind: type[CodeTalkerError], what: str, remedy: str, missing: str = ""
+) -> Iterator[None]:
     """Read inside: whatever is wrong with the data becomes one line, `what (why); remedy`.
 
-    Damaged and hostile data show themselves in any exception of any parser, so all of them count.
+    A file that is not there is told as `missing`. Damaged and hostile data show themselves in any
+    exception of any parser, so all of them count.
 
     Raises:
         CodeTalkerError: of that kind; one that is raised inside passes.
@@ -42,7 +47,7 @@ def refusing(kind: type[CodeTalkerError], what: str, remedy: str) -> Iterator[No
         raise
     except FileNotFoundError as error:
         path = error.filename or what
-        raise kind(f"{path} does not exist; check the spelling of the path") from None
+        raise kind(missing or f"{path} does not exist; check the spelling of the path") from None
     except MemoryError as error:
         raise kind(f"{what} (it takes more memory than there is); {remedy}") from error
     except Exception as error:
@@ -83,11 +88,11 @@ def read_regular(path: str | os.PathLike[str], limit: int) -> bytes:
     return content
 
 
-def read_json(path: Path, limit: int) -> Any:
+def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
     """The value in a JSON file of at most `limit` bytes.
 
     Raises:
-        Malformed, OSError, ValueError, RecursionError: as `parse_json` and `read_regular`.
+        OSError, ValueError: as `parse_json` and `read_regular`.
     """
     return parse_json(read_regular(path, limit))
 
@@ -96,12 +101,15 @@ def parse_json(content: bytes) -> Any:
     """A value of JSON as RFC 8259 has it, UTF-8: a name once in an object, and finite numbers.
 
     Raises:
-        ValueError, RecursionError: it is none, or nested beyond reason.
+        ValueError: it is none, or nested beyond reason.
     """
     text = content.decode("utf-8-sig")
-    return json.loads(
-        text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_no_constant
-    )
+    try:
+        return json.loads(
+            text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_no_constant
+        )
+    except RecursionError:
+        raise Malformed("it is nested beyond reason") from None
 
 
 def check_text(text: str) -> str:

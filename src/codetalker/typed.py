@@ -22,9 +22,10 @@ _SHOWN = 40
 _T = TypeVar("_T")
 
 
-def build(kind: type[_T], values: object, where: str) -> _T:
+def build(kind: type[_T], values: object, where: str, *, strict: bool = True) -> _T:
     """A dataclass from an object of named values; nested ones, tuples, dictionaries and unions of
-    these and of plain values are built by their annotations. Whole numbers do for floats.
+    these and of plain values are built by their annotations. Whole numbers do for floats. Unless it
+    is `strict`, names that are unknown are passed over.
 
     Raises:
         Malformed: a name is unknown (the nearest is named) or missing, or a value of another type.
@@ -35,6 +36,8 @@ def build(kind: type[_T], values: object, where: str) -> _T:
     types_by_name = typing.get_type_hints(kind)
     arguments = {}
     for key, value in values.items():
+        if key not in types_by_name and not strict:
+            continue
         if key not in types_by_name:
             raise Malformed(f"{where} has no key {key!r}; {did_you_mean(key, types_by_name)}")
         arguments[key] = convert(types_by_name[key], value, f"{where}.{key}")
@@ -54,6 +57,8 @@ def convert(kind: Any, value: Any, where: str) -> Any:
     """
     if dataclasses.is_dataclass(kind):
         return build(typing.cast(type, kind), value, where)
+    if kind is Any:
+        return value
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
         return _tuple(inner, value, where)
@@ -72,10 +77,10 @@ def convert(kind: Any, value: Any, where: str) -> Any:
         raise Malformed(f"{where} must be {_named(choices)}, not {_shown(value)}")
     if type(value) is str:
         return check_text(value)
-    if type(value) in (int, float) and not (isfinite(value) and abs(value) <= 1e300):
+    if isinstance(value, int) and abs(value) > LARGEST:
         raise Malformed(f"{where} is {_shown(value)}, which is too large")
-    if type(value) is int and abs(value) > LARGEST:
-        raise Malformed(f"{where} is {_shown(value)}, which is too large")
+    if isinstance(value, float) and not isfinite(value):
+        raise Malformed(f"{where} is {_shown(value)}, which is no number")
     return value
 
 

@@ -63,7 +63,7 @@ class Graph:
             ModelError: the graph cannot do it, or gives what it does not declare, or no numbers.
         """
         with refusing(ModelError, f"{self._name} fails", "export the model again"):
-            outputs: list[Any] = self._session.run(None, inputs)
+            outputs: list[Any] = [*self._session.run(None, inputs)]
             for port, output in zip(self._outputs, outputs, strict=True):
                 if output.shape != port.shape:
                     raise Malformed(f"{port.name} has the shape {output.shape}")

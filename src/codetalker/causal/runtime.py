@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from os import PathLike, cpu_count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +27,7 @@ from codetalker.causal.bundle import Bundle, load_bundle
 from codetalker.causal.draws import CODES, draws
 from codetalker.causal.graph import Graph, Port
 from codetalker.causal.layers import Layers
-from codetalker.causal.life import MEMORY, Life, Liveliness, check_liveliness
+from codetalker.causal.life import Life, Liveliness, check_liveliness
 from codetalker.causal.stream import Live, StreamState, check_like
 from codetalker.errors import ModelError, OptionError
 from codetalker.files import formats_of

@@ -82,7 +82,7 @@ class StreamState:
         with refusing(ModelError, "these bytes are no state of a stream", remedy):
             with open_npz(bytes(data), _MAX_BYTES) as file:
                 stored = file.read_all()
-            values = {name: a if a.ndim else a.item() for name, a in stored.items()}
+            values: dict[str, Any] = {name: a if a.ndim else a.item() for name, a in stored.items()}
             if (version := values.pop("format_version")) != _FORMAT_VERSION:
                 raise ModelError(
                     f"this state of a stream has format version {version}, this release reads "
@@ -102,15 +102,19 @@ def check_like(state: object, other: object) -> None:
     """
     for name, value in vars(state).items():
         model = vars(other)[name]
-        wrong = ModelError(f"this state of a stream is damaged: its {name} has another shape or kind")
+        wrong = ModelError(
+            f"this state of a stream is damaged: its {name} has another shape or kind"
+        )
         if hasattr(model, "__dict__"):
             check_like(value, model)
         elif not isinstance(model, np.ndarray):
             if type(value) is not type(model) or value != value:
                 raise wrong
-        elif not isinstance(value, np.ndarray) or value.dtype != model.dtype:
-            raise wrong
-        elif value.shape != model.shape and not name.endswith("pending") or value.ndim != model.ndim:
+        elif (
+            not isinstance(value, np.ndarray)
+            or value.dtype != model.dtype
+            or (value.shape != model.shape and not (name.endswith("pending") and value.ndim == 1))
+        ):
             raise wrong
         elif not all(np.isfinite(column).all() for column in _columns(value)):
             raise ModelError(f"this state of a stream is damaged: its {name} is not finite")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import map_npy
 from codetalker.audio import Waveform
 from codetalker.data.safe_pickle import load_templates
 from codetalker.data.source import Source, SourceClip, find_regions, parse_name
@@ -48,8 +49,8 @@ def read_official_layout(folder: Path, frame_step: int = 1) -> Source:
 
 def _vertices(path: Path, frame_step: int) -> NDArray[np.float32]:
     try:
-        frames = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        frames = map_npy(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"vertices_npy/{path.name} is not a readable npy file") from error
     if frames.dtype.kind != "f" or frames.ndim not in (2, 3) or not len(frames):
         raise DataError(f"vertices_npy/{path.name} has shape {frames.shape}, not (frames, 3V)")

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import map_npy
 from codetalker.audio import SAMPLE_RATE
 from codetalker.data.biwi import is_raw_biwi, read_biwi
 from codetalker.data.official_layout import read_official_layout
@@ -178,8 +179,8 @@ def _make_folders(out: Path) -> None:
 def _stored(path: Path, row: tuple[int, ...]) -> int | None:
     """Length of an array that an earlier run has finished; None if it is not there or differs."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        array = map_npy(path)
+    except (OSError, ValueError):
         return None
     return len(array) if array.dtype == np.float32 and array.shape[1:] == row else None
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import map_npy
 from codetalker.audio import Waveform
 from codetalker.data.safe_pickle import load_data_pickle, load_templates
 from codetalker.data.source import Source, SourceClip, find_regions, parse_name
@@ -60,8 +61,8 @@ def read_vocaset(folder: Path) -> Source:
 
 def _map_vertices(path: Path) -> NDArray[np.float32]:
     try:
-        vertices = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        vertices = map_npy(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} is not a readable npy file ({error})") from error
     if vertices.ndim != 3 or vertices.shape[2] != 3 or vertices.dtype.kind != "f":
         raise DataError(f"{path} has shape {vertices.shape}, not (frames, vertices, 3)")

@@ -11,17 +11,21 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import Field, map_npy, read_npz
 from codetalker.audio import Waveform
 from codetalker.data.store import Store, StoreClip
 from codetalker.errors import DataError
 from codetalker.evaluation.metrics import VertexMetrics
 from codetalker.evaluation.report import Row
+from codetalker.files.npz import FPS
+from codetalker.reading import refusing
 from codetalker.vertex_motion import VertexMotion
 
 OWN = "own"
 """How the style is called that is the speaker's own."""
 _CONDITION = "_condition_"
 _SUFFIXES = (".npy", ".npz")
+_PREDICTION = {"vertices": Field(np.float32, "frames vertices 3", "frames rows"), "fps": FPS}
 
 
 @dataclass(frozen=True)
@@ -119,15 +123,12 @@ def read_prediction(path: Path, fps: float) -> NDArray[np.floating]:
     Raises:
         DataError: the file is malformed, or of another frame rate.
     """
-    try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            vertices, rate = stored, fps
+    with refusing(DataError, f"{path} is not a file of vertices", "make it again, (T, V, 3)"):
+        if path.suffix == ".npz":
+            arrays = read_npz(path, _PREDICTION)
+            vertices, rate = arrays["vertices"], arrays["fps"].item()
         else:
-            with stored:
-                vertices, rate = stored["vertices"], float(stored["fps"])
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        raise DataError(f"{path} is not a file of vertices (T, V, 3)") from error
+            vertices, rate = map_npy(path), fps
     if rate != fps:
         raise DataError(f"{path} has {rate:g} frames per second, the data has {fps:g}")
     if vertices.ndim not in (2, 3) or vertices.dtype.kind != "f":

@@ -30,6 +30,7 @@ _OBJ_LINE = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*(v|f)[ \t]+([^\r\n]*)")
 _OBJ_JOINED = re.compile(rb"\\\r?\n")
 _NO_VERTICES = "it does not hold the (V, 3) vertices of a mesh"
 
+
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """A still face.

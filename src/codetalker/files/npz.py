@@ -74,12 +74,11 @@ def read_motion(path: str | os.PathLike[str], layout: Mapping[str, Field]) -> Ar
         MotionError: there is no such file, it is none of this kind, or it is damaged.
     """
     path = Path(path)
-    remedy = "save one with its motion's save()"
-    with refusing(MotionError, f"{path} is no readable motion file", remedy):
-        with open_npz(path) as file:
-            version = int(file.read(_VERSION)["format_version"])
-            if version > _FORMAT_VERSION:
-                raise MotionError(
-                    f"{path} has format version {version}; upgrade codetalker-face to read it"
-                )
-            return file.read(layout)
+    what, remedy = f"{path} is no readable motion file", "save one with its motion's save()"
+    with refusing(MotionError, what, remedy), open_npz(path) as file:
+        version = int(file.read(_VERSION)["format_version"])
+        if version > _FORMAT_VERSION:
+            raise MotionError(
+                f"{path} has format version {version}; upgrade codetalker-face to read it"
+            )
+        return file.read(layout)
