@@ -26,6 +26,8 @@ MAX_BYTES = 512 << 20
 """Of what is unpacked at once, or the file's own size if that is more: 28 hours of weights."""
 _MAX_TEXT_BYTES = 16 << 20
 _PIECE = 1 << 20
+_MAX_HEADER = 10_000
+_HEADERS = {(1, 0): (2, npy.read_array_header_1_0), (2, 0): (4, npy.read_array_header_2_0)}
 _KINDS = {"f": "fiu", "i": "iu", "U": "U", "b": "b"}
 """Kinds of number that do for each kind."""
 
@@ -229,12 +231,14 @@ class _Header:
     def read(stream: IO[bytes], name: str, *, records: bool = False) -> _Header:
         """Read it, which leaves the stream at the array itself; `records` may be of many fields."""
         version = npy.read_magic(stream)
-        if version == (1, 0):
-            shape, fortran, dtype = npy.read_array_header_1_0(stream)
-        elif version == (2, 0):
-            shape, fortran, dtype = npy.read_array_header_2_0(stream)
-        else:
+        if version not in _HEADERS:
             raise Malformed(f"{name} is of npy version {version}")
+        width, read = _HEADERS[version]
+        length = stream.read(width)
+        text = stream.read(min(int.from_bytes(length, "little"), _MAX_HEADER))
+        if set(text) & set(b"-+~"):  # no array has such a header: it would be long to evaluate
+            raise Malformed(f"the header of {name} is none")
+        shape, fortran, dtype = read(BytesIO(length + text))
         allowed = dtype.kind in "fiubU" or (records and dtype.fields and not dtype.hasobject)
         if not (allowed and dtype.itemsize):
             raise Malformed(f"{name} is of type {dtype}, neither numbers nor text")

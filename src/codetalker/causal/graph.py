@@ -50,7 +50,7 @@ class Graph:
         with refusing(ModelError, f"{name} cannot be run", "export the model again"):
             check_arithmetic(content)
             self._session = onnxruntime.InferenceSession(
-                content, options, providers=["CPUExecutionProvider"]
+                content, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )
         taken = sorted(_ports(self._session.get_inputs()))
         _compare(f"{name} takes", taken, sorted(map(str, inputs)))
