@@ -54,6 +54,12 @@ def tiny_talker(windows: SpeechWindows = WINDOWS) -> TalkerNet:
     """Its queries are about as spread as the codebook, so that speech changes the codes."""
     torch.manual_seed(3)
     talker = TalkerNet(TALKER, windows).eval()
+    with (
+        torch.no_grad()
+    ):  # the exporter stores weights that are equal but once, as training never has
+        for name, parameter in talker.named_parameters():
+            if "norm" in name:
+                parameter.add_(0.01 * torch.randn_like(parameter))
     cut = torch.from_numpy(windows.cut(babble(10)).copy())
     with torch.no_grad():
         speech = talker.adapter(tiny_encoder()(cut, windows.kept)).flatten(0, 1)[None]

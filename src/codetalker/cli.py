@@ -39,6 +39,9 @@ COMMANDS = {
     "train": Command(
         "codetalker.commands.train:train", "train a model, stage by stage", "train", parses=True
     ),
+    "fit-style": Command(
+        "codetalker.commands.fit_style:fit_style_command", "a new speaker's style", "train"
+    ),
     "import-official": Command(
         "codetalker.commands.import_official:import_official",
         "convert released checkpoints",

@@ -69,7 +69,7 @@ def convert(kind: Any, value: Any, where: str) -> Any:
     choices = inner if isinstance(kind, types.UnionType) else (kind,)
     if value is None and type(None) in choices:
         return None
-    if nested := [choice for choice in choices if dataclasses.is_dataclass(choice)]:
+    if nested := [c for c in choices if dataclasses.is_dataclass(c) or typing.get_origin(c)]:
         return convert(nested[0], value, where)
     if float in choices and type(value) is int and abs(value) <= LARGEST:
         return float(value)

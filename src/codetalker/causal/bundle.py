@@ -6,7 +6,7 @@ The run time needs numpy and ONNX Runtime only.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ class Bundle:
         codebook: (codes, D) float32.
         speech, talker: the ONNX graphs.
         notes: what the model was trained on, and its figures.
+        sizes: of the modules that it was exported from, `talker` and `codec`, for whoever learns
+            more with them (`causal.from_onnx`); None of a bundle without.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Bundle:
     speech: bytes
     talker: bytes
     notes: dict[str, str]
+    sizes: dict[str, Any] | None = None
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -101,6 +104,7 @@ def load_bundle(folder: Path) -> Bundle:
             speech=data["speech.onnx"],
             talker=data["talker.onnx"],
             notes=config.notes,
+            sizes=config.sizes,
         )
 
 
@@ -124,6 +128,7 @@ class _Config:
     articulation: tuple[int, ...]
     notes: dict[str, str]
     files: dict[str, str]
+    sizes: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         shapes, names = self.state, self.blendshapes
@@ -156,14 +161,35 @@ def _described(content: dict[str, Any]) -> _Config:
     """The description of a bundle of any version that is read; what others put in is let be."""
     if content["format_version"] < 2:
         content = content | {"loudness": None, "blinks": None, "onset": 0.0}
-    known = {field.name for field in fields(_Config)}
-    return build(_Config, {k: v for k, v in content.items() if k in known}, "it")
+    return build(_Config, content, "it", strict=False)
 
 
 def _styles(config: _Config, table: bytes) -> dict[str, NDArray[np.float32]]:
     """The embedding of each style, the default one first."""
     rows = dict(zip(config.styles, read_npy(table, _TABLE), strict=True))
     return {name: rows[name] for name in (config.default_style, *config.styles)}
+
+
+def with_style(folder: Path, name: str, row: NDArray[np.float32], out: Path) -> Bundle:
+    """A copy of a bundle with one more style, its first one, which is the default.
+
+    Raises:
+        ModelError: `folder` is no bundle, or has a style of that name.
+        OutputError: `out` is there, or cannot be written.
+    """
+    bundle, config = load_bundle(folder), read_config(folder)
+    if name in bundle.styles:
+        raise ModelError(f"{folder} has a style {name!r}; name another one with --name")
+    for written in ("files", "family", "format_version"):
+        config.pop(written)
+    names = [name, *config["styles"]]
+    rows = np.stack([row, *(bundle.styles[known] for known in names[1:])])
+    return write_bundle(
+        out,
+        config | {"styles": names, "default_style": name},
+        {"speech.onnx": bundle.speech, "talker.onnx": bundle.talker},
+        {"styles.npy": rows, "codebook.npy": bundle.codebook},
+    )
 
 
 def write_bundle(

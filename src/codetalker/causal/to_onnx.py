@@ -29,6 +29,8 @@ from codetalker.rig import Rig
 from codetalker.windows import SpeechWindows
 
 OPSET = 18
+HALF = "_half"
+"""Ends the names of weights that are stored in half precision."""
 
 
 class SpeechGraph(nn.Module):
@@ -111,6 +113,7 @@ def export_bundle(
         "temperature": list(codec.config.temperatures),
         "articulation": list(codec.config.articulation),
         "notes": notes,
+        "sizes": {"talker": asdict(talker.config), "codec": asdict(codec.config)},
     }
     arrays = {
         "styles.npy": talker.style.weight.detach().numpy()[list(styles.values())],
@@ -130,13 +133,14 @@ def round_to_half(module: nn.Module) -> None:
 def _graph(
     module: nn.Module, inputs: tuple[Tensor, ...], names: list[str], outputs: list[str]
 ) -> bytes:
-    """Trace to ONNX with half-precision initialisers."""
+    """Trace to ONNX with half-precision initialisers, called as in the module: `from_onnx` reads
+    them. The run time folds what could be folded here."""
     with tempfile.TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the tracer, about loops that never change
         path = Path(folder) / "graph.onnx"
         torch.onnx.export(
             module.eval(), inputs, str(path), input_names=names, output_names=outputs,
-            opset_version=OPSET, dynamo=False,
+            opset_version=OPSET, dynamo=False, do_constant_folding=False,
         )  # fmt: skip
         model = onnx.load(path)
     _halve(model)
@@ -155,7 +159,7 @@ def _halve(model: onnx.ModelProto) -> None:
         if not np.array_equal(half.astype(np.float32), values):
             continue  # a constant that half precision would change, such as the Fourier basis
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(half, name + HALF))
+        casts.append(helper.make_node("Cast", [name + HALF], [name], to=TensorProto.FLOAT))
     for i, cast in enumerate(casts):
         model.graph.node.insert(i, cast)
