@@ -198,7 +198,7 @@ def npz(data: bytes, chance: random.Random) -> bytes:
     with zipfile.ZipFile(stream, "w", packing) as archive:
         for other, content in members.items():
             if other == name:
-                match chance.randrange(8):
+                match chance.randrange(12):
                     case 0:
                         continue
                     case 1:

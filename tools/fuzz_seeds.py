@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 VERTICES = np.random.default_rng(0).normal(size=(9, 3)).astype(np.float32)
 TRIANGLES = np.arange(9, dtype=np.int32).reshape(3, 3)
 CODECS = {
-    "wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "ogg": "libvorbis", "opus": "libopus",
-    "mp4": "aac", "mkv": "aac", "aiff": "pcm_s16be", "ts": "aac", "w64": "pcm_f32le", "avi": "mp3",
+    "wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "ogg": "libopus", "mp4": "aac",
+    "mkv": "aac", "aiff": "pcm_s16be", "ts": "aac", "w64": "pcm_f32le", "avi": "libmp3lame",
 }  # fmt: skip
 
 
@@ -35,11 +35,12 @@ def recordings(folder: Path) -> None:
     tone = (np.sin(np.arange(9600) / 9) * 9000).astype(np.int16)
     for suffix, codec in CODECS.items():
         with av.open(str(folder / f"a.{suffix}"), "w") as file:
-            stream = file.add_stream(codec, rate=48000)
-            stream.layout = "mono"
+            stream = file.add_stream(codec, rate=48000, layout="mono")
+            stream.codec_context.open()
             frame = av.AudioFrame.from_ndarray(tone[None], "s16", "mono")
             frame.sample_rate = 48000
-            wanted = av.AudioResampler(stream.format, "mono", 48000, stream.frame_size or 0)
+            size = stream.codec_context.frame_size or 0
+            wanted = av.AudioResampler(stream.codec_context.format, "mono", 48000, size)
             for piece in [*wanted.resample(frame), *wanted.resample(None)]:
                 file.mux(stream.encode(piece))
             file.mux(stream.encode(None))

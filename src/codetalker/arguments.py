@@ -47,6 +47,8 @@ def as_whole(value: Any) -> int | None:
 
 def shown(value: Any) -> str:
     """The value as it is written in Python, shortened."""
+    if isinstance(value, float):
+        return f"{value:g}"
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # of more digits than Python writes

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 
-from codetalker.errors import CodeTalkerError, MissingExtraError, OptionError, did_you_mean
+from codetalker.errors import (
+    CodeTalkerError,
+    MissingExtraError,
+    OptionError,
+    did_you_mean,
+    one_line,
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except CodeTalkerError as error:
-        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        print("error:", one_line(str(error)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -14,7 +14,7 @@ from typing import Any
 
 from codetalker.arguments import shown
 from codetalker.errors import ModelError
-from codetalker.reading import Malformed, read_json, read_regular, refusing
+from codetalker.reading import open_regular, read_json, read_regular, refusing
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)
@@ -89,9 +89,8 @@ def read_file(path: Path, expected: str) -> bytes:
     Raises:
         ModelError: it is missing, too large, or another file than the model was written with.
     """
-    with refusing(ModelError, f"{path} cannot be read", "copy the folder again"):
-        if not path.exists():
-            raise Malformed("it is missing")
+    missing = f"{path} cannot be read: it is missing; copy the folder again"
+    with refusing(ModelError, f"{path} cannot be read", "copy the folder again", missing):
         content = read_regular(path, MAX_FILE_BYTES)
     if hashlib.sha256(content).hexdigest() != expected:
         raise damaged(path)
@@ -100,7 +99,7 @@ def read_file(path: Path, expected: str) -> bytes:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file of any size."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

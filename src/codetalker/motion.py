@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arguments import as_number, shown
 from codetalker.curves import frame_count, resample_curves
 from codetalker.errors import MotionError, OptionError, RigError
 
@@ -34,8 +35,10 @@ def check_fps(fps: float) -> None:
     Raises:
         OptionError: it is not above 0 and at most 240.
     """
-    if not 0 < fps <= MAX_FPS:
-        raise OptionError(f"fps {fps:g} is out of range; choose one above 0, at most {MAX_FPS:g}")
+    if not 0 < (as_number(fps) or 0) <= MAX_FPS:
+        raise OptionError(
+            f"fps {shown(fps)} is out of range; choose one above 0, at most {MAX_FPS:g}"
+        )
 
 
 @dataclass(frozen=True, eq=False)

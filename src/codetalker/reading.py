@@ -12,9 +12,10 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from math import isfinite
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import Any, NoReturn
 
 from codetalker.errors import CodeTalkerError
 
@@ -58,7 +59,7 @@ def refusing(
 
 
 @contextmanager
-def open_regular(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+def open_regular(path: str | os.PathLike[str]) -> Iterator[BufferedReader]:
     """Open a file, or what a link leads to, but no pipe, device or folder, which might never end.
 
     Raises:

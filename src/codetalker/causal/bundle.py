@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from codetalker.arrays import Field, read_npy
 from codetalker.causal.blinks import JAW, LIDS, Blinks
 from codetalker.causal.loudness import Loudness
+from codetalker.causal.onnx_screen import check_arithmetic
 from codetalker.disk import new_folder
 from codetalker.errors import ModelError
 from codetalker.model_folder import CONFIG, read_config, read_file, write_config
@@ -82,12 +83,17 @@ def load_bundle(folder: Path) -> Bundle:
     """Read a bundle.
 
     Raises:
-        ModelError: a file is missing, damaged, or does not fit the others.
+        ModelError: a file is missing, damaged, or does not fit the others; a graph asks for more
+            than arithmetic; a number is not finite.
     """
     content = read_config(folder)
-    with refusing(ModelError, f"{folder / CONFIG} does not describe a bundle", "export it again"):
+    what, remedy = f"{folder / CONFIG} does not describe a bundle", "export the model again"
+    with refusing(ModelError, what, remedy):
         config = _described(content)
         data = {name: read_file(folder / name, config.files[name]) for name in GRAPHS + ARRAYS}
+        for name in GRAPHS:
+            with refusing(ModelError, f"{name} cannot be run", remedy):
+                check_arithmetic(data[name])
         return Bundle(
             name=folder.name,
             digest=hashlib.sha256(repr(sorted(config.files.items())).encode()).hexdigest()[:16],

@@ -13,7 +13,6 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from codetalker.causal.onnx_screen import check_arithmetic
 from codetalker.errors import ModelError
 from codetalker.reading import Malformed, refusing
 
@@ -34,8 +33,7 @@ class Graph:
     """A graph with the inputs (in any order) and outputs (in this order) that are declared.
 
     Raises:
-        ModelError: it is none, or asks for more than arithmetic; its weights are not finite, or its
-            inputs and outputs are others. The message opens with `name`.
+        ModelError: it is none, or its inputs and outputs are others; the message opens with `name`.
     """
 
     def __init__(
@@ -48,7 +46,6 @@ class Graph:
         options.log_severity_level = 4
         options.add_session_config_entry("session.load_model_format", "ONNX")
         with refusing(ModelError, f"{name} cannot be run", "export the model again"):
-            check_arithmetic(content)
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"], enable_fallback=0
             )

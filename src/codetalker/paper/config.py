@@ -19,6 +19,7 @@ from codetalker.typed import build
 
 SPEECH_RATE = 50
 """Hz; wav2vec 2.0 makes one feature of 320 samples at 16 kHz."""
+_MOST_LAYERS, _LARGEST_SIZE = 64, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class PaperCodecConfig:
                 f"{self.frame_code_width} unless code_projection is set"
             )
         _need_divisor("codec", self.width, self.heads)
+        _need_sizes("codec", self)
 
     @property
     def frame_code_width(self) -> int:
@@ -95,6 +97,10 @@ class SpeechConfig:
 
     def __post_init__(self) -> None:
         _need_divisor("speech", self.hidden_size, self.num_attention_heads)
+        _need_sizes("speech", self)
+        lengths = {len(self.conv_dim), len(self.conv_kernel), len(self.conv_stride)}
+        if len(lengths) > 1 or not 0 < max(lengths) <= _MOST_LAYERS:
+            raise OptionError("speech: conv_dim, conv_kernel and conv_stride differ in length")
 
     @property
     def hop(self) -> int:
@@ -151,6 +157,9 @@ class PaperTalkerConfig:
 
     def __post_init__(self) -> None:
         _need_divisor("talker", self.width, self.heads)
+        _need_sizes("talker", self)
+        if not 0 < self.fps <= 1000:
+            raise OptionError(f"talker: fps {self.fps} is none")
         if self.heads & (self.heads - 1):
             raise OptionError(f"talker: heads must be a power of two, not {self.heads}")
         if self.default_subject not in self.subjects:
@@ -190,6 +199,15 @@ class PaperConfig:
     def __post_init__(self) -> None:
         if self.codec.halvings:
             raise OptionError("the talker predicts codes at the frame rate: halvings must be 0")
+
+
+def _need_sizes(where: str, config: object) -> None:
+    """See that whole numbers can be those of a model that fits on a disk."""
+    for name, value in vars(config).items():
+        most = _MOST_LAYERS if "layers" in name or name == "halvings" else _LARGEST_SIZE
+        for size in value if isinstance(value, tuple) else (value,):
+            if type(size) is int and not (name != "halvings") <= size <= most:
+                raise OptionError(f"{where}: {name} is {size}; choose from 1 to {most}")
 
 
 def _need_divisor(where: str, width: int, heads: int) -> None:
