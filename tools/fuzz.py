@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import resource
 import select
 import shutil
@@ -150,7 +151,8 @@ def tried(read, path: Path) -> str:
     except BaseException as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}:{last.lineno}"
-        return f"fault {type(error).__name__} at {place}: {' '.join(str(error).split())[:80]}"
+        why = re.sub("[0-9]+", "#", " ".join(str(error).split()))[:80]
+        return f"fault {type(error).__name__} at {place}: {why}"
     return "read"
 
 
