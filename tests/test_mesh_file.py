@@ -198,6 +198,8 @@ HOSTILE = {
     "nul.obj": b"v 0 0 0\x00\nv 1 0 0\n",
     "huge.obj": b"v 0 0 0\nf 1 1 99999999999999999999999999\n",
     "word.obj": b"v 0 0 0\nf 1 a 1\n",
+    "line.obj": b"v 0 0 0\nf " + b"1 " * 999_999,
+    "corners.obj": b"v 0 0 0\n" + b"f 1 1 1 1 1 1 1 1 1\n" * 500_000,
     "overflow.obj": b"v 0 0 1e39\n",
 }
 

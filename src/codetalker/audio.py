@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from codetalker.arguments import as_whole, shown
 from codetalker.errors import AudioError
+from codetalker.reading import refusing
 from codetalker.resampling import (
     HIGHEST_RATE,
     LOWEST_RATE,
@@ -133,7 +134,8 @@ def as_mono(samples: ArrayLike) -> NDArray[np.float32]:
     Raises:
         AudioError: the samples are not finite, beyond full scale, or of a wrong shape or type.
     """
-    array = np.asarray(samples)
+    with refusing(AudioError, "the samples are no array", "pass (samples,) or (samples, channels)"):
+        array = np.asarray(samples)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 0 < array.shape[1] <= _MAX_CHANNELS):
         raise AudioError(
             f"samples have shape {array.shape}; pass (samples,) or (samples, channels)"

@@ -52,7 +52,7 @@ def refusing(
     except MemoryError as error:
         raise kind(f"{what} (it takes more memory than there is); {remedy}") from error
     except Exception as error:
-        reason = getattr(error, "strerror", None) or error or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         why = " ".join(str(reason).split())
         why = why if len(why) <= _LONGEST_REASON else f"{why[:_LONGEST_REASON]} ..."
         raise kind(f"{what} ({why}); {remedy}") from error
@@ -113,14 +113,14 @@ def parse_json(content: bytes) -> Any:
         raise Malformed("it is nested beyond reason") from None
 
 
-def check_text(text: str) -> str:
+def check_text(text: str, where: str = "a text") -> str:
     """The text, if it can be shown.
 
     Raises:
         Malformed: it holds control characters, marks that turn text around, or half characters.
     """
     if found := _UNSHOWABLE.search(text):
-        raise Malformed(f"a text holds the character U+{ord(found[0]):04X}")
+        raise Malformed(f"{where} holds the character U+{ord(found[0]):04X}")
     return text
 
 

@@ -65,7 +65,9 @@ def convert(kind: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, Mapping):
             raise Malformed(f"{where} must be an object with named values, not {_shown(value)}")
-        return {check_text(k): convert(inner[1], v, f"{where}.{k}") for k, v in value.items()}
+        return {
+            check_text(k, where): convert(inner[1], v, f"{where}.{k}") for k, v in value.items()
+        }
     choices = inner if isinstance(kind, types.UnionType) else (kind,)
     if value is None and type(None) in choices:
         return None
@@ -76,7 +78,7 @@ def convert(kind: Any, value: Any, where: str) -> Any:
     if type(value) not in choices:  # exactly: a bool is no int
         raise Malformed(f"{where} must be {_named(choices)}, not {_shown(value)}")
     if type(value) is str:
-        return check_text(value)
+        return check_text(value, where)
     if isinstance(value, int) and abs(value) > LARGEST:
         raise Malformed(f"{where} is {_shown(value)}, which is too large")
     if isinstance(value, float) and not isfinite(value):

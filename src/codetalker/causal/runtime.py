@@ -23,6 +23,7 @@ from codetalker.audio import (
     as_waveform,
     checked_rate,
 )
+from codetalker.causal.blinks import CURVES
 from codetalker.causal.bundle import Bundle, load_bundle
 from codetalker.causal.draws import CODES, draws
 from codetalker.causal.graph import Graph, Port
@@ -188,8 +189,9 @@ class CausalTalker:
         windows, frames = self.bundle.windows, int(state.position[0])
         heard, rest = divmod(frames, windows.frames_per_hop)
         waiting = windows.lead + state.received - heard * windows.hop_samples
-        fits = not rest and 0 <= frames < 1 << 53 and len(state.pending) == waiting
-        if not (fits and waiting < windows.samples):
+        known = 0 <= state.blink[1] < len(CURVES) and 0 <= frames < 1 << 53
+        fits = not rest and len(state.pending) == waiting < windows.samples
+        if not (known and fits):
             raise ModelError("this state of a stream is damaged: its sound and its frames differ")
         return Live(self, state)
 

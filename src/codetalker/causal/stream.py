@@ -22,6 +22,8 @@ from codetalker.reading import refusing
 _FORMAT_VERSION = 2
 _MAX_BYTES = 64 << 20
 """Of a saved state, which has 0.3 MB: more is no state."""
+_RANGES = {"strength": (0, 3), "seed": (0, (1 << 63) - 1), "received": (0, 1 << 53)}
+"""Of numbers in a state."""
 
 
 @dataclass
@@ -103,12 +105,13 @@ def check_like(state: object, other: object) -> None:
     for name, value in vars(state).items():
         model = vars(other)[name]
         wrong = ModelError(
-            f"this state of a stream is damaged: its {name} has another shape or kind"
+            f"this state of a stream is damaged: its {name} has another shape, kind or range"
         )
         if hasattr(model, "__dict__"):
             check_like(value, model)
         elif not isinstance(model, np.ndarray):
-            if type(value) is not type(model) or value != value:
+            least, most = _RANGES.get(name, (value, value))
+            if type(value) is not type(model) or not least <= value <= most:
                 raise wrong
         elif (
             not isinstance(value, np.ndarray)

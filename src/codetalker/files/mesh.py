@@ -28,6 +28,8 @@ MAX_BYTES = 64 << 20
 _ARRAY = Field(np.float32, "vertices 3", "1 numbers", "numbers")
 _OBJ_LINE = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*(v|f)[ \t]+([^\r\n]*)")
 _OBJ_JOINED = re.compile(rb"\\\r?\n")
+_MAX_LINE = 1 << 16
+_TOO_LARGE = "it is too large for a face"
 _NO_VERTICES = "it does not hold the (V, 3) vertices of a mesh"
 
 
@@ -125,6 +127,8 @@ def _read_obj(content: bytes) -> Mesh:
     content = _OBJ_JOINED.sub(b" ", content.removeprefix(codecs.BOM_UTF8))
     coordinates, corners, lengths = array("d"), array("q"), array("q")
     for kind, rest in (match.groups() for match in _OBJ_LINE.finditer(content)):
+        if len(rest) > _MAX_LINE:
+            raise Malformed("it has a line that is too long")
         words = rest.split()
         if kind == b"v":
             if len(words) < 3:
@@ -136,7 +140,7 @@ def _read_obj(content: bytes) -> Mesh:
             corners.extend(n - 1 if n > 0 else here + n if n else -1 for n in numbers)
             lengths.append(len(words))
         if max(len(coordinates) // 3, len(lengths)) > MAX_ROWS:
-            raise Malformed("it is too large for a face")
+            raise Malformed(_TOO_LARGE)
     vertices = np.array(coordinates).reshape(-1, 3)
     return _mesh(vertices, np.array(corners, np.int64), np.array(lengths, np.int64))
 
@@ -159,6 +163,8 @@ def _mesh(
         vertices = np.ascontiguousarray(vertices, np.float32)
     if not np.isfinite(vertices).all():
         raise Malformed("it holds NaN or infinite coordinates")
+    if len(corners) > 4 * MAX_ROWS:
+        raise Malformed(_TOO_LARGE)
     if not ((corners >= 0) & (corners < len(vertices))).all():
         raise Malformed("it has triangles of vertices that it lacks")
     whole = corners.astype(np.int32)

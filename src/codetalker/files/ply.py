@@ -75,7 +75,7 @@ def read_ply(data: bytes) -> tuple[NDArray, NDArray, NDArray[np.intp]]:
     order, elements = _elements(header[1].decode("ascii", "replace"))
     rest = data[header.end() :]
     body = _Text(rest) if order is None else _Binary(rest, order)
-    vertices, corners, lengths = np.empty((0, 3)), [np.empty(0)], [np.empty(0, np.intp)]
+    vertices, corners, lengths = np.empty((0, 3)), [np.empty(0, np.uint8)], [np.empty(0, int)]
     for element in elements:
         for table in _tables(body, element):
             if element.name == "vertex":
