@@ -133,6 +133,9 @@ def test_a_header_that_lies_is_refused_in_one_line(case: str) -> None:
             read()
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 400
+        assert "memory" not in str(caught.value)  # there is enough
+        if case in ("more than there is", "less than there is"):
+            assert " bytes, not " in str(caught.value)
 
 
 def test_only_versions_that_are_known_are_read() -> None:

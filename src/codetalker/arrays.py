@@ -154,8 +154,6 @@ class Npz:
         entry = self._members[name]
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise Malformed(f"{name} is packed in another way than npz files are")
-        if entry.flag_bits & 1:
-            raise Malformed(f"{name} is encrypted")
         with self._archive.open(entry) as stream:
             header = _Header.read(stream, name, records=field is None)
             wide = max(header.dtype.itemsize, field.dtype.itemsize if field else 1) * header.count
