@@ -99,8 +99,20 @@ def test_no_graph_reads_a_file(
 
 
 def test_sparse_weights_elsewhere_are_seen() -> None:
-    with pytest.raises(Malformed, match="data in another file"):
-        check_arithmetic(sparse())
+    indices = numpy_helper.from_array(np.arange(4), "i")
+    inside = helper.make_sparse_tensor(elsewhere(), indices, [4])
+    node = helper.make_node("Constant", [], ["w"], sparse_value=inside)
+    for content in (sparse(), model([node, ADD])):
+        with pytest.raises(Malformed, match="data in another file"):
+            check_arithmetic(content)
+
+
+def test_a_place_elsewhere_is_refused_even_if_it_is_not_to_be_read() -> None:
+    named = elsewhere()
+    named.ClearField("data_location")
+    for content in (model([ADD], [named]), model([constant(named), ADD])):
+        with pytest.raises(Malformed, match="data in another file"):
+            check_arithmetic(content)
 
 
 def test_a_location_is_seen_however_it_is_written() -> None:
