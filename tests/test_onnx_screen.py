@@ -296,13 +296,21 @@ def test_what_a_graph_gives_is_checked(odd: str, tiny_bundle: Path, tmp_path: Pa
         graph.graph.initializer.append(weights([0], "zero"))
         graph.graph.node.append(helper.make_node("Div", ["inner", "zero"], ["motion_out"]))
     else:
-        graph.graph.node.append(helper.make_node("Concat", ["inner"] * 2, ["motion_out"], axis=1))
+        flat = numpy_helper.from_array(np.array([-1]), "flat")  # none of the weights is that large
+        graph.graph.initializer.extend([flat, weights([1e6], "large")])
+        graph.graph.node.append(helper.make_node("Reshape", ["inner", "flat"], ["row"]))
+        graph.graph.node.append(helper.make_node("Greater", ["row", "large"], ["chosen"]))
+        chosen = helper.make_node("Compress", ["inner", "chosen"], ["motion_out"], axis=1)
+        graph.graph.node.append(chosen)
     folder = replaced(tiny_bundle, tmp_path / "m", "talker.onnx", graph.SerializeToString())
     with pytest.raises(
         CodeTalkerError, match=r"talker\.onnx (fails|gives|cannot be run)"
     ) as caught:
         codetalker.load(folder).animate(babble(0.5), rate=16000)
     assert "\n" not in str(caught.value)
+    assert {"infinite": "not finite", "another shape": "has the shape (1, 0)"}[odd] in str(
+        caught.value
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")

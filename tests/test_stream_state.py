@@ -136,7 +136,6 @@ def test_bytes_that_are_no_state_are_refused(
 DAMAGE: dict[str, dict[str, object]] = {
     "frames of a sound that was not heard": {"position": np.array([1 << 40])},
     "frames before the first": {"position": np.array([-4])},
-    "half a window": {"position": np.array([3])},
     "sound that was not fed": {"received": 1 << 50},
     "less than no sound": {"received": -5000, "pending": np.zeros(0, np.float32)},
     "more sound than waits": {"pending": np.zeros(99_999, np.float32)},
@@ -173,6 +172,14 @@ def test_a_state_whose_parts_exclude_each_other_is_refused(talker: CausalTalker,
     with pytest.raises(ModelError, match=r"state of a stream|of another model") as caught:
         talker.resume(saved_with(live.state, **DAMAGE[case]))
     assert "\n" not in str(caught.value)
+
+
+def test_a_state_between_the_frames_of_a_window_is_refused(talker: CausalTalker) -> None:
+    live = talker.stream()
+    live.feed(babble(1))
+    assert talker.bundle.windows.frames_per_hop == 2
+    with pytest.raises(ModelError, match="its sound and its frames differ"):
+        talker.resume(saved_with(live.state, position=live.state.position + 1))
 
 
 @settings(max_examples=200)
