@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.signal import firwin, resample_poly
 
 from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform
-from codetalker.errors import AudioError
+from codetalker.errors import AudioError, SoundWarning
 from conftest import write_sound
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
@@ -82,14 +82,43 @@ def test_every_format_sounds_the_same(tmp_path: Path, suffix: str, codec: str) -
     assert middle.std() == pytest.approx(0.5 / np.sqrt(2), rel=0.06)  # MP3 changes the level
 
 
-@pytest.mark.parametrize(("rate", "layout", "channels"), [(48000, "stereo", 2), (48000, "5.1", 6)])
-def test_channels_are_mixed_by_their_mean(
-    tmp_path: Path, rate: int, layout: str, channels: int
+def constant(path: Path, layout: str, channels: int, heard: dict[int, int]) -> Waveform:
+    """A second of channels that are constants."""
+    sound = np.zeros((48000, channels), np.int16)
+    for channel, value in heard.items():
+        sound[:, channel] = value
+    return Waveform.load(write_sound(path, sound, 48000, layout=layout))
+
+
+def test_two_channels_are_mixed_by_their_mean(tmp_path: Path) -> None:
+    mixed = constant(tmp_path / "a.wav", "stereo", 2, {0: 12000})
+    np.testing.assert_allclose(mixed.samples[1000:-1000], 6000 / 32768, atol=2e-5)
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("5.1", 6), ("7.1", 8), ("3.0", 3)])
+def test_speech_in_the_centre_is_heard_as_loud_as_alone(
+    tmp_path: Path, layout: str, channels: int
 ) -> None:
-    sound = np.zeros((rate, channels), np.int16)
-    sound[:, 0] = 12000  # one channel of a constant: the mean is a share of it
-    mixed = Waveform.load(write_sound(tmp_path / "a.wav", sound, rate, layout=layout))
-    np.testing.assert_allclose(mixed.samples[1000:-1000], 12000 / 32768 / channels, atol=2e-5)
+    centre = constant(tmp_path / "a.wav", layout, channels, {2: 12000})
+    np.testing.assert_allclose(centre.samples[1000:-1000], 12000 / 32768, atol=2e-5)
+    left = constant(tmp_path / "b.wav", layout, channels, {0: 12000})
+    np.testing.assert_allclose(left.samples[1000:-1000], 0.7071 * 12000 / 32768, atol=2e-5)
+
+
+def test_rumble_is_no_speech_and_channels_without_a_centre_have_their_mean(tmp_path: Path) -> None:
+    rumble = constant(tmp_path / "a.wav", "5.1", 6, {3: 12000})
+    np.testing.assert_allclose(rumble.samples[1000:-1000], 0, atol=2e-5)
+    quad = constant(tmp_path / "b.wav", "quad", 4, {3: 12000})
+    np.testing.assert_allclose(quad.samples[1000:-1000], 3000 / 32768, atol=2e-5)
+
+
+def test_channels_that_cancel_are_told_and_the_louder_one_is_heard(tmp_path: Path) -> None:
+    voice = (20000 * tone(48000)).astype(np.int16)
+    against = np.stack([(0.9 * voice).astype(np.int16), -voice], axis=1)
+    path = write_sound(tmp_path / "a.wav", against, 48000, layout="stereo")
+    with pytest.warns(SoundWarning, match="cancel each other"):
+        heard = Waveform.load(path).samples
+    assert heard.std() == pytest.approx(20000 / 32768 * tone(48000).std(), rel=0.01)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 96000, 192000])

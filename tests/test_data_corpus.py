@@ -101,11 +101,14 @@ def joined(starts: list[int], lengths: list[int]) -> dict[str, np.ndarray]:
     ("arrays", "message"),
     [
         ({"weights": np.full((2, 10, 52), np.nan, np.float32)}, "NaN"),
-        ({"weights": np.zeros((3, 10, 52), np.float32)}, "do not divide into 2 clips"),
+        (
+            {"weights": np.zeros((3, 10, 52), np.float32)},
+            r"weights have shape \(3, 10, 52\), not \(clips = 2, ",
+        ),
         ({"weights": np.zeros((2, 10, 51), np.float32)}, "weights have shape"),
         ({"blendshape_names": np.array(["jaw", *NAMES[1:]])}, "no column 'eyeBlinkLeft'"),
         ({"split": np.array(["train", "tset"])}, "clip b has split 'tset'"),
-        ({"speaker": np.array(["one"])}, "1 values of 'speaker' for 2 clips"),
+        ({"speaker": np.array(["one"])}, r"speaker has shape \(1,\), not \(clips = 2\)"),
         ({"fps": np.float32(0)}, "fps is 0"),
         ({"names": np.array(["a", "a"])}, "a clip name occurs twice"),
         ({"names": np.array(["a", "c"])}, r"lacks c\.flac"),

@@ -106,11 +106,13 @@ def test_every_arpabet_phone_is_in_a_class_or_a_known_consonant() -> None:
         ({"language": "en", "voice": "v", "phones": [[0.1, 0.2, "a"]]}, "gaps"),
         ({"language": "en", "voice": "v", "phones": [[0, 0.2, "a"], [0.5, 0.6, "b"]]}, "gaps"),
         ({"language": "en", "voice": "v", "phones": [[0, -1, "a"]]}, "gaps"),
-        ({"language": "en", "voice": "v", "phones": [[0, float("nan"), "a"]]}, "gaps"),
         ({"language": "en", "voice": "v", "phones": []}, "gaps"),
         ({"language": "en", "voice": "v", "phones": [[0, "a"]]}, "malformed"),
         ({"voice": "v", "phones": [[0, 1, "a"]]}, "malformed"),
         ([], "malformed"),
+        ({"language": 3, "voice": "v", "phones": [[0, 1, "a"]]}, "language must be str"),
+        ({"language": "en", "voice": "v", "phones": [[0, True, "a"]]}, "malformed"),
+        ({"language": "en", "voice": "\x1b[31m", "phones": [[0, 1, "a"]]}, r"U\+001B"),
     ],
 )
 def test_a_malformed_clip_is_named(
@@ -134,6 +136,10 @@ def test_a_missing_sound_is_named(clip: PhoneClip, tmp_path: Path) -> None:
         (None, "has no phones.json"),
         ("{", "damaged"),
         ("[]", "damaged"),
+        ("[" * 100_000, "nested beyond reason"),
+        ('{"format_version": 1, "clips": {"a": {}, "a": {}}}', "'a' occurs twice"),
+        ('{"format_version": 1, "clips": {"a": {"phones": [[0, NaN, "a"]]}}}', "NaN is no number"),
+        ('{"format_version": 1, "clips": {"a": {"phones": [[0, 1e999, "a"]]}}}', "too large"),
         ('{"format_version": 2, "clips": {}}', "format version 2"),
     ],
 )

@@ -13,6 +13,7 @@ from codetalker.audio import Waveform
 from codetalker.causal.bundle import load_bundle
 from codetalker.causal.from_onnx import generator_of
 from codetalker.causal.generator import State
+from codetalker.causal.manner import Course, Manner
 from codetalker.causal.runtime import CausalTalker
 from codetalker.cli import main
 from codetalker.errors import ModelError
@@ -36,7 +37,7 @@ def write_corpus(
     for name, sound in zip(names, sounds, strict=True):
         write_flac(folder / "audio" / f"{name}.flac", sound)
         state = talker.start(blinks=False)
-        state.style = style.astype(np.float32)
+        state.course = Course.steady(Manner(style.astype(np.float32), 1.0, 0.0, 0.0))
         parts = [talker.feed(state, np.float32(sound / 32768)), talker.finish(state)]
         motions.append(np.concatenate([part.weights for part in parts]))
     np.savez(
@@ -68,9 +69,9 @@ def test_the_modules_of_a_bundle_give_its_frames(tiny_bundle: Path, model: str) 
     random = np.random.default_rng(0)
     talker.bundle.temperature[:] = 0
     for _ in range(12):
-        heard = random.standard_normal(state.style.shape).astype(np.float32)
+        heard = random.standard_normal(len(state.course.at(0).style)).astype(np.float32)
         weights, codes = talker.frame(heard, state)
-        inputs = (torch.from_numpy(heard)[None], torch.from_numpy(state.style)[None])
+        inputs = (torch.from_numpy(heard)[None], torch.from_numpy(state.course.at(0).style)[None])
         motion, own, cache, context = generator(*inputs, noise, *modules)
         modules = State(cache, context, motion, modules.position + 1)
         np.testing.assert_array_equal(own[0], codes)

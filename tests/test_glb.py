@@ -14,6 +14,7 @@ import trimesh
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from codetalker.files.gltf import MorphAnimation, PbrMaterial, Primitive, gltf_binary
 from codetalker.motion import Motion
 from codetalker.normals import VertexNormals
 from codetalker.rig import bundled_head
@@ -195,6 +196,28 @@ def test_the_khronos_validator_finds_nothing_wrong(
     path = path if head == "still" else turning[1]
     run = subprocess.run([node, "-e", VALIDATE, path], capture_output=True, text=True, check=True)
     assert json.loads(run.stdout)["messages"] == []
+
+
+@pytest.mark.parametrize(("count", "kind"), [(65534, 5123), (65535, 5123), (65536, 5125)])
+def test_no_index_is_the_one_that_restarts_primitives(
+    count: int, kind: int, tmp_path: Path
+) -> None:
+    """65535 in 16 bits is no vertex (glTF 2.0, 3.7.2.1): the last of 65536 needs 32."""
+    points = np.zeros((count, 3), np.float32)
+    triangles = np.array([[0, 1, count - 1]], np.int32)
+    offsets = np.zeros((1, count, 3), np.float32)
+    offsets[0, -1] = 1
+    material = PbrMaterial("clay")
+    part = Primitive(material, points, points + 1, triangles, offsets, 0 * offsets)
+    weights = np.zeros((1, 1), np.float32)
+    content = gltf_binary(MorphAnimation("face", (part,), ("open",), weights, 25))
+    (tmp_path / "a.glb").write_bytes(content)
+    glb = Glb(tmp_path / "a.glb")
+    (part,) = glb.json["meshes"][0]["primitives"]
+    indices = glb.json["accessors"][part["indices"]]
+    moved = glb.json["accessors"][part["targets"][0]["POSITION"]]["sparse"]["indices"]
+    assert (indices["componentType"], moved["componentType"]) == (kind, kind)
+    assert glb.array(part["indices"]).ravel().tolist() == [0, 1, count - 1]
 
 
 def test_a_mesh_of_more_than_65535_vertices_has_wider_indices(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import numpy as np
 import pytest
@@ -89,6 +90,130 @@ def test_vertices_alone_come_from_npy(tmp_path):
     mesh = read_mesh(tmp_path / "face.npy")
     assert np.array_equal(mesh.vertices, VERTICES)
     assert mesh.triangles is None
+
+
+def test_triangles_come_in_the_order_of_the_file(tmp_path):
+    """Triangles and quads in turns, in text and in binary; lists of other elements are skipped."""
+    faces = [[0, 1, 2], [1, 2, 3, 4], [2, 3, 4], [0, 1, 2, 3, 4], [], [1], [4, 5]]
+    wanted = [[0, 1, 2], [1, 2, 3], [1, 3, 4], [2, 3, 4], [0, 1, 2], [0, 2, 3], [0, 3, 4]]
+    header = (
+        "element vertex 7\nproperty float x\nproperty float y\nproperty float z\n"
+        "element strip 1\nproperty list int short tristrips\nelement nothing 1000000\n"
+        f"element face {len(faces)}\nproperty uchar red\n"
+        "property list uchar int vertex_indices\nend_header\n"
+    )
+    text = "".join(f"{' '.join(map(str, row))}\n" for row in VERTICES.tolist())
+    text += "3 7 7 7\n" + "".join(f"9 {len(f)} {' '.join(map(str, f))}\n" for f in faces)
+    (tmp_path / "a.ply").write_text("ply\nformat ascii 1.0\n" + header + text)
+    body = VERTICES.astype("<f4").tobytes() + struct.pack("<ihhh", 3, 7, 7, 7)
+    body += b"".join(struct.pack(f"<BB{len(f)}i", 9, len(f), *f) for f in faces)
+    start = b"ply\r\nformat binary_little_endian 1.0\r\n"
+    (tmp_path / "b.ply").write_bytes(start + header.encode().replace(b"\n", b"\r\n") + body)
+    lines = [f"v {' '.join(map(str, row))}" for row in VERTICES.tolist()]
+    lines += [f"f {' '.join(str(i + 1) for i in f)}" for f in faces if f]
+    (tmp_path / "c.obj").write_text("\r\n".join(lines))
+    for name in ("a.ply", "b.ply", "c.obj"):
+        mesh = read_mesh(tmp_path / name)
+        np.testing.assert_array_equal(mesh.vertices, VERTICES)
+        assert mesh.triangles is not None and mesh.triangles.tolist() == wanted, name
+
+
+OBJ_LINES = {
+    "a byte-order mark": b"\xef\xbb\xbfv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+    "old line ends": b"v 0 0 0\rv 1 0 0\rv 0 1 0\rf 1 2 3\r",
+    "a comment in Latin-1": b"# caf\xe9 v 9 9 9\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3",
+    "joined lines": b"v 0 0 \\\n0\nv 1 0 0\nv 0 1 0\nf 1 2\\\r\n 3\n",
+    "indented lines": b"  v 0 0 0\n\tv\t1 0 0\n v  0 1 0 \n f 1//2 2//2 -1\n",
+    "other lines": b"vt 1 1\nvn 0 0 1\nv 0 0 0\nv 1 0 0\nv 0 1 0\nfo 1\nl 1 2\nf 1/7/8 2/8 3\n",
+}
+
+
+@pytest.mark.parametrize("case", OBJ_LINES)
+def test_obj_files_of_all_writers_are_read_whole(case, tmp_path):
+    (tmp_path / "a.obj").write_bytes(OBJ_LINES[case])
+    mesh = read_mesh(tmp_path / "a.obj")
+    assert mesh.vertices.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+    assert mesh.triangles is not None and mesh.triangles.tolist() == [[0, 1, 2]]
+
+
+def test_a_file_may_be_as_large_as_the_limit_and_no_larger(tmp_path, monkeypatch):
+    path = tmp_path / "a.obj"
+    path.write_bytes(b"v 0 0 0\n")
+    monkeypatch.setattr("codetalker.files.mesh.MAX_BYTES", 8)
+    assert len(read_mesh(path).vertices) == 1
+    monkeypatch.setattr("codetalker.files.mesh.MAX_BYTES", 7)
+    with pytest.raises(RigError, match="larger than"):
+        read_mesh(path)
+    monkeypatch.undo()
+    path.write_bytes(b"#" * (64 << 20))
+    with pytest.raises(RigError, match="does not hold"):
+        read_mesh(path)
+    with path.open("ab") as file:
+        file.write(b"#")
+    with pytest.raises(RigError, match="larger than 64 MiB"):
+        read_mesh(path)
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (7, 2), (2, 3, 3), ()])
+def test_an_array_of_swapped_axes_is_no_face(shape, tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(shape))
+    with pytest.raises(RigError, match="no readable mesh"):
+        read_mesh(tmp_path / "a.npy")
+
+
+def ply(lines, body="", form="ascii"):
+    xyz = "element vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+    text = f"ply\nformat {form} 1.0\n{lines.replace('XYZ', xyz)}\nend_header\n{body}"
+    return text.encode("latin-1")
+
+
+FACE = "XYZelement face 1\nproperty list uchar int vertex_indices"
+THREE = "0 0 0 1 0 0 0 1 0 "
+HOSTILE = {
+    "immense.ply": ply("element vertex 1" + "0" * 30),
+    "infinite.ply": ply("element vertex inf"),
+    "minus.ply": ply("element vertex -3"),
+    "hang.ply": ply("XYZelement nothing 99999999999", THREE),
+    "half.ply": ply("element vertex 1.5"),
+    "index.ply": ply(FACE, THREE + "3 0 1 1e30"),
+    "nan.ply": ply(FACE, THREE + "3 0 1 nan"),
+    "part.ply": ply(FACE, THREE + "3 0 1 0.5"),
+    "negative.ply": ply(FACE, THREE + "3 0 1 -1"),
+    "length.ply": ply(FACE, THREE + "1e30 0 1 2"),
+    "long.ply": ply(FACE, THREE + "60000000 0 1 2"),
+    "count.ply": ply(FACE, THREE + "-3 0 1 2"),
+    "float.ply": ply(FACE.replace("uchar int", "float int"), THREE + "3 0 1 2"),
+    "twice.ply": ply("XYZXYZ", THREE * 2),
+    "double.ply": ply("XYZproperty float x", THREE),
+    "early.ply": ply("property float x"),
+    "other.ply": ply("XYZ", THREE, "binary_middle_endian"),
+    "formless.ply": ply("XYZ", THREE).replace(b"format ascii 1.0\n", b""),
+    "short.ply": ply("XYZ", "abc", "binary_little_endian"),
+    "words.ply": ply("XYZ", "0 0 0 1 zero 0 0 1 0"),
+    "inf.ply": ply("XYZ", "0 0 0 1 inf 0 0 1 0"),
+    "large.ply": ply("XYZ", "0 0 0 1 1e39 0 0 1 0"),
+    "headless.ply": b"ply\n" + b"comment x\n" * 99999,
+    "zero.obj": b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 0 1 2\n",
+    "before.obj": b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf -4 -1 -2\n",
+    "nul.obj": b"v 0 0 0\x00\nv 1 0 0\n",
+    "huge.obj": b"v 0 0 0\nf 1 1 99999999999999999999999999\n",
+    "word.obj": b"v 0 0 0\nf 1 a 1\n",
+    "line.obj": b"v 0 0 0\nf " + b"1 " * 999_999,
+    "corners.obj": b"v 0 0 0\n" + b"f 1 1 1 1 1 1 1 1 1\n" * 500_000,
+    "overflow.obj": b"v 0 0 1e39\n",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_mesh_file_gives_one_clear_line_soon(name, tmp_path):
+    (tmp_path / name).write_bytes(HOSTILE[name])
+    start = time.monotonic()
+    with pytest.raises(RigError) as caught:
+        read_mesh(tmp_path / name)
+    assert time.monotonic() - start < 5
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+    assert "lacks" in str(caught.value) or name not in ("index.ply", "nan.ply", "negative.ply",
+                                                        "zero.obj", "before.obj")  # fmt: skip
 
 
 PLY = b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\n"

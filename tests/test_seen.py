@@ -192,7 +192,7 @@ def test_clips_are_read_with_their_own_frames(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"gap": np.zeros(199)}, "differ in length"),
+        ({"gap": np.zeros(199)}, r"gap has shape \(199,\), not \(frames = 200\)"),
         ({"lengths": np.array([100, 101])}, "'a' lies outside"),
         ({"starts": np.array([-1, 100])}, "'b' lies outside"),
         ({"time": np.zeros(200)}, "'b' do not rise"),

@@ -144,6 +144,71 @@ def test_bytes_that_are_no_state_are_refused(
         talker.resume(saved_with(talker.start(), **change))
 
 
+DAMAGE: dict[str, dict[str, object]] = {
+    "frames of a sound that was not heard": {"position": np.array([1 << 40])},
+    "frames before the first": {"position": np.array([-4])},
+    "sound that was not fed": {"received": 1 << 50},
+    "less than no sound": {"received": -5000, "pending": np.zeros(0, np.float32)},
+    "more sound than waits": {"pending": np.zeros(99_999, np.float32)},
+    "sound in two channels": {"pending": np.zeros((3000, 2), np.float32)},
+    "sound that is none": {"pending": np.full(5000, np.nan, np.float32)},
+    "a cache that is none": {"cache": np.full((2, 2, 1, 2, 7, 8), np.inf, np.float32)},
+    "a cache of doubles": {"cache": np.zeros((2, 2, 1, 2, 7, 8))},
+    "a blink of no curve": {"blink": np.array([0, 99])},
+    "strength in words": {"strength": "strong"},
+    "no strength": {"strength": np.nan},
+    "too much strength": {"strength": 1e9},
+    "a seed below 0": {"seed": -1},
+    "a seed that is none": {"seed": 0.5},
+    "an end that is a number": {"finished": 2},
+    "no model": {"model": 3},
+    "a resampler elsewhere": {"resampler._origin": 1 << 40},
+    "a resampler behind": {"resampler._origin": -(1 << 40)},
+    "a resampler ahead": {"resampler._blocks": 1 << 40},
+    "a resampler before": {"resampler._blocks": -7},
+    "a resampler that heard more": {"resampler._received": 1 << 40},
+    "a resampler to another rate": {"resampler.out_rate": 1_000_000_000},
+    "a resampler from no rate": {"resampler.rate": 44_100.5},
+    "a resampler of doubles": {"resampler._pending": np.zeros(500)},
+    "a resampler of nothing": {"resampler._pending": np.zeros(0, np.float32)},
+}
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_a_state_whose_parts_exclude_each_other_is_refused(talker: CausalTalker, case: str) -> None:
+    """Before it reads memory that is not its own, or fills it."""
+    live = talker.stream(44_100)
+    live.feed(babble(1, 44_100))
+    talker.resume(live.state.to_bytes()).feed(babble(1, 44_100))
+    with pytest.raises(ModelError, match=r"state of a stream|of another model") as caught:
+        talker.resume(saved_with(live.state, **DAMAGE[case]))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_state_between_the_frames_of_a_window_is_refused(talker: CausalTalker) -> None:
+    live = talker.stream()
+    live.feed(babble(1))
+    assert talker.bundle.windows.frames_per_hop == 2
+    with pytest.raises(ModelError, match="its sound and its frames differ"):
+        talker.resume(saved_with(live.state, position=live.state.position + 1))
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_bytes_of_a_state_that_are_damaged_are_refused_or_go_on(
+    talker: CausalTalker, data: st.DataObject
+) -> None:
+    content = bytearray(talker.start(44_100).to_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        live = talker.resume(bytes(content))
+    except ModelError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(live.feed(babble(0.5, live.state.resampler.rate))) < 20
+
+
 def test_nonsense_and_bombs_are_refused(talker: CausalTalker) -> None:
     state = talker.start().to_bytes()
     bomb = BytesIO()

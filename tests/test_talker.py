@@ -367,6 +367,9 @@ def test_codes_come_with_their_frames(talker: CausalTalker) -> None:
     assert set(motion.codes.flat) <= set(range(len(talker.bundle.codebook)))
     live = talker.stream()
     np.testing.assert_array_equal(live.feed(babble(9)).codes, motion.codes[: len(motion) - 3])
+    tail = live.finish()
+    np.testing.assert_array_equal(tail.codes, motion.codes[len(motion) - 3 :])
+    np.testing.assert_array_equal(tail.weights, motion.weights[len(motion) - 3 :])
 
 
 def test_a_forked_process_can_animate(tiny_bundle: Path) -> None:

@@ -7,63 +7,94 @@ counterpart of `Waveform.of`: the same conversion, chunk by chunk.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import av.error
 import numpy as np
-from av.container import InputContainer
 from numpy.typing import ArrayLike, NDArray
 
-from codetalker.errors import AudioError
-from codetalker.resampling import SAMPLE_RATE, StreamResampler, resample
+from codetalker.arguments import as_whole, shown
+from codetalker.downmix import mean_of, mixed
+from codetalker.errors import AudioError, SoundWarning
+from codetalker.reading import refusing
+from codetalker.resampling import (
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    SAMPLE_RATE,
+    StreamResampler,
+    resample,
+)
+from codetalker.sound_file import pieces
 
 __all__ = ["SAMPLE_RATE", "StreamResampler", "Waveform", "as_mono", "checked_rate"]
 
-_LOWEST_RATE, _HIGHEST_RATE = 1_000, 1_000_000
-"""Hz, beyond any recorder: another number is a mistake of the caller."""
 _MAX_CHANNELS = 64
 """FFmpeg's own limit."""
 _MAX_LEVEL = 16.0  # floats far beyond full scale are integers that were not divided
 _MAX_SECONDS = 24 * 3600  # a small compressed file can hold days of silence: 24 h are 5.5 GB
-_BATCH_SECONDS = 1  # decoded frames are converted in batches, they may hold 10 ms only
+_HIGHEST_IN_FILES = 768_000  # Hz, of the fastest converters
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a sound was read from: a file, and which of its tracks, None the default one."""
+
+    path: Path
+    track: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Waveform:
-    """Mono sound: `samples` (N,) float32, full scale -1..1, at `rate` Hz."""
+    """Mono sound.
+
+    Attributes:
+        samples: (N,) float32, full scale -1..1.
+        rate: Hz.
+        source: the file that it was read from, for films that keep its own sound; or None.
+    """
 
     samples: NDArray[np.float32]
     rate: int = SAMPLE_RATE
+    source: Source | None = None
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Waveform:
+    def load(cls, path: str | os.PathLike[str], track: int | None = None) -> Waveform:
         """Read the sound of an audio or video file: any format of FFmpeg, any rate and channels.
 
-        Channels are mixed by their mean and the rate is converted to 16 kHz while decoding, so
-        that an hour takes about 250 MB.
+        Time 0 is where the pictures begin, or the sound where there are none; sound that is missing
+        is silence. Channels are mixed so that the voice is heard (`codetalker.downmix`) and the
+        rate is converted to 16 kHz while decoding, so that an hour takes about 250 MB.
+
+        Args:
+            path: a file or a pipe; `-` is standard input.
+            track: which of its sound tracks, from 1; the default one for None.
 
         Raises:
             AudioError: there is no such file, no sound in it, or it cannot be decoded.
+
+        Warns:
+            SoundWarning: sound is missing or damaged, or channels cancel each other.
         """
         path = Path(path)
-        _check_file(path)
         data = bytearray()  # grows in place: no second copy of an hour of sound at the end
         resampler: StreamResampler | None = None
-        for mono, rate in _decode(path):
-            if resampler is None or resampler.rate != rate:
+        cancelled = False
+        for piece in pieces(path, track, _warn):
+            if resampler is None or resampler.rate != piece.rate:
                 data += resampler.finish().tobytes() if resampler else b""
-                resampler = StreamResampler(checked_rate(rate, f"{path}: "))
+                resampler = StreamResampler(_rate_of_file(piece.rate, path))
+            mono, cancel = mixed(piece.samples, piece.channels)
+            cancelled |= cancel
             _check_samples(mono, str(path))
             data += resampler.feed(mono).tobytes()
             if len(data) > 4 * SAMPLE_RATE * _MAX_SECONDS:
                 raise AudioError(f"{path} is longer than 24 hours; cut it into shorter files")
-        if resampler is None:
-            raise AudioError(f"{path} holds no sound samples; check the recording")
+        assert resampler
         data += resampler.finish().tobytes()
-        return cls(np.frombuffer(data, np.float32))
+        if cancelled:
+            _warn(f"{path}: its two channels cancel each other; the louder one is heard there")
+        return cls(np.frombuffer(data, np.float32), source=Source(path, track))
 
     @classmethod
     def of(cls, samples: ArrayLike, rate: float) -> Waveform:
@@ -95,7 +126,7 @@ class Waveform:
         rate = checked_rate(rate)
         if rate == self.rate:
             return self
-        return Waveform(resample(self.samples, self.rate, rate), rate)
+        return Waveform(resample(self.samples, self.rate, rate), rate, self.source)
 
 
 def as_waveform(
@@ -128,12 +159,13 @@ def as_mono(samples: ArrayLike) -> NDArray[np.float32]:
     Raises:
         AudioError: the samples are not finite, beyond full scale, or of a wrong shape or type.
     """
-    array = np.asarray(samples)
+    with refusing(AudioError, "the samples are no array", "pass (samples,) or (samples, channels)"):
+        array = np.asarray(samples)
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 0 < array.shape[1] <= _MAX_CHANNELS):
         raise AudioError(
             f"samples have shape {array.shape}; pass (samples,) or (samples, channels)"
         )
-    mono = _mixed(array[:, None] if array.ndim == 1 else array)
+    mono = mean_of(array[:, None] if array.ndim == 1 else array)
     _check_samples(mono, "the array")
     return mono
 
@@ -144,96 +176,24 @@ def checked_rate(rate: float, where: str = "") -> int:
     Raises:
         AudioError: it is not a whole number of Hz from 1 kHz to 1 MHz.
     """
-    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE or rate != int(rate):
+    hertz = as_whole(rate)
+    if hertz is None or not LOWEST_RATE <= hertz <= HIGHEST_RATE:
         raise AudioError(
-            f"{where}sample rate {rate} is no whole number of Hz from 1000 to 1000000; correct it"
+            f"{where}sample rate {shown(rate)} is no whole number of Hz from 1000 to 1000000; "
+            "correct it"
         )
-    return int(rate)
+    return hertz
 
 
-def _check_file(path: Path) -> None:
-    try:
-        size = None if path.is_dir() else path.stat().st_size
-    except FileNotFoundError:
-        raise AudioError(f"{path} does not exist; check the spelling of the path") from None
-    except OSError as error:
-        raise AudioError(f"{path} cannot be read: {error.strerror}; check the path") from None
-    if size is None:
-        raise AudioError(f"{path} is a directory; name an audio or video file in it")
-    if size == 0:
-        raise AudioError(f"{path} is an empty file; record or copy it again")
+def _rate_of_file(rate: int, path: Path) -> int:
+    checked_rate(rate, f"{path}: ")
+    if rate > _HIGHEST_IN_FILES:
+        raise AudioError(f"{path} claims {rate} Hz, which no sound has; correct its header")
+    return rate
 
 
-def _decode(path: Path) -> Iterator[tuple[NDArray[np.float32], int]]:
-    """Mono pieces of about a second, each with its sample rate in Hz."""
-    try:
-        # "file:" and the whitelist keep names and playlists from reaching other places.
-        source = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
-    except av.error.FFmpegError as error:
-        if isinstance(error, PermissionError):
-            raise AudioError(f"{path} cannot be read: permission denied; check its mode") from None
-        raise AudioError(
-            f"{path} is not an audio or video file that can be decoded; convert it to WAV or FLAC"
-        ) from None
-    with source:
-        if not source.streams.audio:
-            raise AudioError(f"{path} has no sound track; name a file with speech in it")
-        pieces: list[NDArray[np.float32]] = []
-        rate = 0
-        for frame in _frames(source, path):
-            piece = _mixed(_frame_samples(frame))
-            if pieces and (
-                rate != frame.sample_rate or sum(map(len, pieces)) >= _BATCH_SECONDS * rate
-            ):
-                yield np.concatenate(pieces), rate
-                pieces = []
-            pieces.append(piece)
-            rate = frame.sample_rate
-        if pieces and sum(map(len, pieces)):
-            yield np.concatenate(pieces), rate
-
-
-def _frames(source: InputContainer, path: Path) -> Iterator[av.AudioFrame]:
-    """The decoded frames of the first sound track. A damaged packet costs itself, not the file."""
-    damaged = None
-    decoded = False
-    try:
-        for packet in source.demux(source.streams.audio[0]):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError as error:
-                damaged = error
-                continue
-            for frame in frames:
-                decoded = True
-                yield frame
-    except av.error.FFmpegError as error:
-        damaged = error
-    if damaged and not decoded:
-        raise AudioError(
-            f"the sound of {path} cannot be decoded ({damaged.strerror}); convert it to WAV or FLAC"
-        )
-
-
-def _frame_samples(frame: av.AudioFrame) -> NDArray[np.generic]:
-    """(N, channels) in the file's own sample type."""
-    array = frame.to_ndarray()
-    return array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
-
-
-def _mixed(samples: NDArray[np.generic]) -> NDArray[np.float32]:
-    """(N, channels) of any sample type -> (N,) float32, full scale -1..1, mean of the channels."""
-    kind, width = samples.dtype.kind, samples.dtype.itemsize
-    if kind not in "fiu" or (kind in "iu" and width > 4):
-        raise AudioError(
-            f"samples of type {samples.dtype} are not sound; pass floats from -1 to 1 or int16"
-        )
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float64)
-    mono = mono.astype(np.float32)
-    if kind == "f":
-        return mono
-    half = np.float32(2.0 ** (8 * width - 1))
-    return mono / half - (kind == "u")
+def _warn(line: str) -> None:
+    warnings.warn(line, SoundWarning, stacklevel=4)
 
 
 def _check_samples(mono: NDArray[np.float32], name: str) -> None:

@@ -9,13 +9,21 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 
-from codetalker.errors import CodeTalkerError, MissingExtraError, OptionError, did_you_mean
+from codetalker.errors import (
+    CodeTalkerError,
+    MissingExtraError,
+    OptionError,
+    SoundWarning,
+    did_you_mean,
+    one_line,
+)
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,12 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (sys.argv for None); returns the exit status."""
     try:
-        with _interruptible():
+        with _interruptible(), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.simplefilter("always", SoundWarning)
             return _run(list(sys.argv[1:] if arguments is None else arguments))
     except CodeTalkerError as error:
-        print("error:", " ".join(str(error).splitlines()), file=sys.stderr)
+        print("error:", one_line(str(error)), file=sys.stderr)
         return 2
     except OSError as error:  # a name that the system does not take, a folder that it guards
         if error.filename is None:
@@ -78,6 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with suppress(OSError):  # the terminal may be what is gone
             print("interrupted", file=sys.stderr)
         return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
+
+
+def _show_warning(message: Warning | str, *rest: object, **more: object) -> None:
+    print("warning:", one_line(str(message)), file=sys.stderr)
 
 
 @contextmanager

@@ -18,8 +18,18 @@ def did_you_mean(name: object, known: Iterable[str], show: Callable[[str], str] 
     return f"did you mean {show(near[0])}?" if near else f"choose from {', '.join(known)}"
 
 
+def one_line(message: str) -> str:
+    """The message in one line, without characters that steer a terminal or cannot be written."""
+    text = " ".join(message.splitlines())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class CodeTalkerError(Exception):
     """Base of every error that the user can mend."""
+
+
+class SoundWarning(UserWarning):
+    """What a listener should know of a recording that can be used all the same."""
 
 
 class AudioError(CodeTalkerError):

@@ -12,7 +12,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from codetalker.arguments import shown
 from codetalker.errors import ModelError
+from codetalker.reading import open_regular, read_json, read_regular, refusing
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)
@@ -62,14 +64,13 @@ def read_config(folder: Path) -> dict[str, Any]:
         ModelError: it is missing or not a JSON object of a version that we know.
     """
     path = folder / CONFIG
-    try:
-        config = json.loads(_read(path, _MAX_CONFIG_BYTES))
+    with refusing(ModelError, f"{path} is not a model's {CONFIG}", "export the model again"):
+        config = read_json(path, _MAX_CONFIG_BYTES)
         version = config["format_version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelError(f"{path} is not a model's {CONFIG} ({error})") from None
-    if version not in READABLE:
+    if type(version) is not int or version not in READABLE:
+        found = shown(version).strip("'")
         raise ModelError(
-            f"{path} has format version {version}, this release reads {FORMAT_VERSION} and older; "
+            f"{path} has format version {found}, this release reads {FORMAT_VERSION} and older; "
             "install the release that wrote it, or export the model again"
         )
     return config
@@ -88,7 +89,9 @@ def read_file(path: Path, expected: str) -> bytes:
     Raises:
         ModelError: it is missing, too large, or another file than the model was written with.
     """
-    content = _read(path, MAX_FILE_BYTES)
+    missing = f"{path} cannot be read: it is missing; copy the folder again"
+    with refusing(ModelError, f"{path} cannot be read", "copy the folder again", missing):
+        content = read_regular(path, MAX_FILE_BYTES)
     if hashlib.sha256(content).hexdigest() != expected:
         raise damaged(path)
     return content
@@ -96,19 +99,10 @@ def read_file(path: Path, expected: str) -> bytes:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file of any size."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def damaged(path: Path) -> ModelError:
     """To raise where a file is not the one that `config.json` lists."""
     return ModelError(f"{path} is damaged: its checksum is not that of {CONFIG}; copy it again")
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        if path.stat().st_size > limit:
-            raise ModelError(f"{path} is larger than {limit >> 20} MiB, which no model file is")
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}") from None

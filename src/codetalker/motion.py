@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arguments import as_number, shown
 from codetalker.curves import frame_count, resample_curves
 from codetalker.errors import MotionError, OptionError, RigError
 
@@ -24,18 +26,38 @@ if TYPE_CHECKING:
     from codetalker.progress import Progress
     from codetalker.rig import Rig
 
-MAX_FPS = 240.0
-"""The fastest displays and cameras."""
+MIN_FPS, MAX_FPS = 0.1, 240.0
+"""A picture every ten seconds, and the fastest displays and cameras."""
+NTSC = (24, 30, 48, 60, 120)
+"""n * 1000 / 1001 frames per second are written as 23.976, 29.97 ... for short (SMPTE ST 12-1)."""
 
 
 def check_fps(fps: float) -> None:
     """See that a frame rate can be asked for.
 
     Raises:
-        OptionError: it is not above 0 and at most 240.
+        OptionError: it is not from 0.1 to 240.
     """
-    if not 0 < fps <= MAX_FPS:
-        raise OptionError(f"fps {fps:g} is out of range; choose one above 0, at most {MAX_FPS:g}")
+    if not MIN_FPS <= (as_number(fps) or 0) <= MAX_FPS:
+        raise OptionError(
+            f"fps {shown(fps)} is out of range; choose one from {MIN_FPS:g} to {MAX_FPS:g}"
+        )
+
+
+def parse_fps(text: str) -> float:
+    """`25`, `30000/1001`, or `29.97`, which means the same.
+
+    Raises:
+        OptionError: it is no such number, or out of range.
+    """
+    try:
+        fps = float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise OptionError(f"fps {shown(text)} is no number; write 25 or 30000/1001") from None
+    short_for = [n * 1000 / 1001 for n in NTSC if abs(fps - n * 1000 / 1001) < 0.005]
+    fps = short_for[0] if short_for else fps
+    check_fps(fps)
+    return fps
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,10 +225,8 @@ class Motion:
         Raises:
             MotionError: there is no such file, or it is no motion file.
         """
-        from codetalker.files.npz import WEIGHTS, opened
+        from codetalker.files.npz import WEIGHTS, read_motion
 
-        with opened(path, WEIGHTS) as arrays:
-            head = arrays["head"] if "head" in arrays.files else None
-            return Motion(
-                arrays["weights"], tuple(arrays["names"]), float(arrays["fps"]), head=head
-            )
+        arrays = read_motion(path, WEIGHTS)
+        names, fps = tuple(arrays["names"]), arrays["fps"].item()
+        return Motion(arrays["weights"], names, fps, head=arrays.get("head"))

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from codetalker.animation import Animation
-from codetalker.causal.bundle import ARRAYS, GRAPHS, load_bundle
 from codetalker.disk import new_folder
+from codetalker.errors import ModelError
 from codetalker.files.glb import glb_of
-from codetalker.model_folder import CONFIG, find_model
+from codetalker.model_folder import CONFIG, find_model, read_config
 from codetalker.rig import bundled_head
+from codetalker.talker import StreamingTalker, load
 
 
 def write_page(folder: Path, model: str | Path | None = None) -> Path:
@@ -33,11 +34,12 @@ def write_page(folder: Path, model: str | Path | None = None) -> Path:
         OutputError: the folder has content already, or cannot be written.
     """
     source = find_model(model)
-    load_bundle(source)  # its files are whole
+    if not isinstance(load(source), StreamingTalker):  # its files are whole
+        raise ModelError(f"{source} is of a family that cannot stream; name another model")
     with new_folder(folder) as partial:
         shutil.copytree(Path(str(files("codetalker"))) / "assets/page", partial, dirs_exist_ok=True)
         (partial / "model").mkdir()
-        for name in (CONFIG, *GRAPHS, *ARRAYS):
+        for name in (CONFIG, *read_config(source)["files"]):
             shutil.copyfile(source / name, partial / "model" / name)
         (partial / "head.glb").write_bytes(_head())
     return folder

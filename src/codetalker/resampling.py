@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 16_000
 """Hz; what every speech encoder here takes."""
 
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
+"""Hz, beyond any recorder: another number is a mistake of the caller."""
+
 _BLOCK = 40
 """Output samples that one matrix product gives: 2.5 ms, and few matrices for the usual rates."""
 _ZERO_CROSSINGS = 48  # half the kernel, in samples of the lower rate: 3 ms of look-ahead at 16 kHz
@@ -61,10 +64,16 @@ class StreamResampler:
         Raises:
             KeyError, ValueError: these are no values of a stream.
         """
-        stream = cls(values["rate"], values["out_rate"])
-        if values.keys() != vars(stream).keys():
+        rate, out_rate = values["rate"], values["out_rate"]
+        known = type(rate) is int and type(out_rate) is int and out_rate == SAMPLE_RATE
+        if not (known and LOWEST_RATE <= rate <= HIGHEST_RATE):
+            raise ValueError(f"it resamples from {rate} to {out_rate} Hz")
+        stream = cls(rate, out_rate)
+        if {k: type(v) for k, v in values.items()} != {k: type(v) for k, v in vars(stream).items()}:
             raise ValueError("a resampler has other values")
         vars(stream).update(values)
+        if not stream._is_sound():
+            raise ValueError("the values of its resampler exclude each other")
         return stream
 
     @property
@@ -79,6 +88,25 @@ class StreamResampler:
         half = _half_width(self.rate, self.out_rate)
         beyond = _window_length(self.rate, self.out_rate) - half
         return beyond / self.rate - _BLOCK / self.out_rate
+
+    def _is_sound(self) -> bool:
+        """Whether the state is one that sound leads to: what waits ends where what came ends."""
+        pending, received = self._pending, self._received
+        if pending.ndim != 1 or pending.dtype != np.float32 or not np.isfinite(pending).all():
+            return False
+        if not (0 <= received < 1 << 53 and 0 <= self._blocks < 1 << 53):
+            return False
+        if self.rate == self.out_rate:
+            return not (len(pending) or self._blocks or self._origin)
+        up, down = _ratio(self.rate, self.out_rate)
+        half = _half_width(self.rate, self.out_rate)
+        begins = self._blocks * _BLOCK * down // up - half
+        beyond = len(pending) - (received - begins)  # silence, once it is finished
+        return self._origin == begins and beyond in (0, _padding(self.rate, self.out_rate))
+
+    def values(self) -> dict[str, Any]:
+        """The whole state: numbers and one array, by name."""
+        return dict(vars(self))
 
     @property
     def received(self) -> int:
@@ -101,10 +129,8 @@ class StreamResampler:
         if self.rate == self.out_rate:
             return np.empty(0, np.float32)
         missing = ceil(self._received * self.out_rate / self.rate) - self._blocks * _BLOCK
-        padding = _half_width(self.rate, self.out_rate) + ceil(
-            2 * _BLOCK * self.rate / self.out_rate
-        )
-        return self._advance(np.zeros(padding, np.float32))[:missing]
+        silence = np.zeros(_padding(self.rate, self.out_rate), np.float32)
+        return self._advance(silence)[:missing]
 
     def _advance(self, chunk: NDArray[np.float32]) -> NDArray[np.float32]:
         self._pending = np.concatenate([self._pending, chunk])
@@ -153,6 +179,11 @@ def _ratio(rate: int, out_rate: int) -> tuple[int, int]:
 
 def _half_width(rate: int, out_rate: int) -> int:
     return ceil(_ZERO_CROSSINGS * max(1.0, rate / out_rate))
+
+
+def _padding(rate: int, out_rate: int) -> int:
+    """Samples of silence that bring out the last of the output."""
+    return _half_width(rate, out_rate) + ceil(2 * _BLOCK * rate / out_rate)
 
 
 def _window_length(rate: int, out_rate: int) -> int:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import Arrays, open_npz
 from codetalker.errors import RigError
 from codetalker.head_pose import matrices
 
@@ -138,30 +138,29 @@ def bundled_head() -> Rig:
 
     `tools/build_head.py` makes the asset and describes its arrays.
     """
-    with files("codetalker").joinpath("assets/head.npz").open("rb") as stream:
-        return _read(stream, "head")
+    content = files("codetalker").joinpath("assets/head.npz").read_bytes()
+    with open_npz(content) as file:
+        return _rig(file.read_all(), "head")
 
 
-def _read(stream: IO[bytes], name: str) -> Rig:
-    with np.load(stream, allow_pickle=False) as arrays:
-        deltas = arrays["blendshape_deltas"] * np.float32(arrays["blendshape_unit"])
-        return Rig(
-            name=name,
-            template=arrays["vertices"],
-            triangles=arrays["triangles"],
-            blendshape_names=tuple(str(n) for n in arrays["blendshape_names"]),
-            blendshapes=deltas,
-            regions={
-                k.removeprefix("region_"): arrays[k]
-                for k in arrays.files
-                if k.startswith("region_")
-            },
-            lip_gap=np.stack([arrays["lip_gap_upper"], arrays["lip_gap_lower"]]),
-            landmarks=arrays["landmarks_68"],
-            surface=_read_surface(arrays),
-            neck=arrays["neck"],
-            copyright=_HEAD_COPYRIGHT,
-        )
+def _rig(arrays: Arrays, name: str) -> Rig:
+    return Rig(
+        name=name,
+        template=arrays["vertices"],
+        triangles=arrays["triangles"],
+        blendshape_names=tuple(arrays["blendshape_names"].tolist()),
+        blendshapes=arrays["blendshape_deltas"] * np.float32(arrays["blendshape_unit"]),
+        regions={
+            name.removeprefix("region_"): array
+            for name, array in arrays.items()
+            if name.startswith("region_")
+        },
+        lip_gap=np.stack([arrays["lip_gap_upper"], arrays["lip_gap_lower"]]),
+        landmarks=arrays["landmarks_68"],
+        surface=_read_surface(arrays),
+        neck=arrays["neck"],
+        copyright=_HEAD_COPYRIGHT,
+    )
 
 
 def _read_surface(arrays: Mapping[str, NDArray]) -> Surface:

@@ -6,8 +6,9 @@ In the flow **speech -> features -> codes** -> motion: who speaks, so to say.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import inf
 
+from codetalker.arguments import as_number, shown
 from codetalker.errors import StyleError, did_you_mean
 
 Style = str | Mapping[str, float]
@@ -24,14 +25,21 @@ def shares_of(style: Style, known: Sequence[str]) -> dict[str, float]:
     Raises:
         StyleError: a name is unknown, or the shares are no numbers of 0 or more, or all 0.
     """
-    blend = _parsed(style) if isinstance(style, str) else dict(style)
+    if not isinstance(style, str | Mapping):
+        raise StyleError(
+            f"the style {shown(style)} is no name and no blend; write A or A:0.3,B:0.7"
+        )
+    blend = _parsed(style) if isinstance(style, str) else style
     for name in blend:
         if name not in known:
             raise StyleError(f"there is no style {name!r}; {did_you_mean(name, known)}")
-    total = sum(blend.values())
-    if not (isfinite(total) and total > 0 and min(blend.values()) >= 0):
-        raise StyleError(f"the style {style!r} needs shares of 0 or more, not all 0")
-    return {name: share / total for name, share in blend.items()}
+    shares = {name: as_number(share) for name, share in blend.items()}
+    known_shares = {name: share for name, share in shares.items() if share is not None}
+    total = sum(known_shares.values())
+    negative = min(known_shares.values(), default=0) < 0
+    if known_shares.keys() != blend.keys() or negative or not 0 < total < inf:
+        raise StyleError(f"the style {shown(style)} needs shares of 0 or more, not all 0")
+    return {name: share / total for name, share in known_shares.items()}
 
 
 def _parsed(style: str) -> dict[str, float]:

@@ -17,8 +17,8 @@ from codetalker import files
 from codetalker.animation import Animation
 from codetalker.curves import frame_count, resample_curves
 from codetalker.errors import MotionError
-from codetalker.files.mesh import Mesh
-from codetalker.files.npz import VERTICES, opened
+from codetalker.files.mesh import Mesh, check_triangles
+from codetalker.files.npz import VERTICES, read_motion
 from codetalker.motion import check_fps
 from codetalker.rig import Rig
 
@@ -46,7 +46,8 @@ class VertexMotion:
         codes: (T, H) int64 rows of the model's codebook that the frames were decoded from; or None.
 
     Raises:
-        MotionError: shapes and rate do not belong together, or a vertex is not finite.
+        MotionError: shapes and rate do not belong together, a vertex is not finite, or a triangle
+            is of vertices that the face lacks.
     """
 
     vertices: NDArray[np.float32]
@@ -69,6 +70,8 @@ class VertexMotion:
             raise MotionError(f"a motion of {self.fps} frames per second; pass a positive rate")
         if not (np.isfinite(vertices).all() and np.isfinite(template).all()):
             raise MotionError("the vertices hold NaN or infinite values; remove them first")
+        if self.triangles is not None:
+            check_triangles(self.triangles, len(template), MotionError)
 
     def __len__(self) -> int:
         """Frames."""
@@ -157,13 +160,13 @@ class VertexMotion:
         Raises:
             MotionError: there is no such file, or it is none of these.
         """
-        with opened(path, VERTICES) as arrays:
-            return VertexMotion(
-                vertices=arrays["vertices"].astype(np.float32),
-                template=arrays["template"].astype(np.float32),
-                fps=float(arrays["fps"]),
-                triangles=arrays["triangles"] if "triangles" in arrays.files else None,
-            )
+        arrays = read_motion(path, VERTICES)
+        return VertexMotion(
+            vertices=arrays["vertices"],
+            template=arrays["template"],
+            fps=arrays["fps"].item(),
+            triangles=arrays.get("triangles"),
+        )
 
 
 def _principal_axes(offsets: NDArray[np.float32], limit: int) -> NDArray[np.float32]:

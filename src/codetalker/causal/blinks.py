@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from codetalker.causal.draws import BLINKS, uniform
 
+JAW = "jawOpen"
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 CURVES = (
     (0.45, 1.0, 0.9, 0.6, 0.28, 0.1),
@@ -40,6 +41,11 @@ class Blinks:
     rise: float = 0.12
     most: float = 0.5
     resting: float = 2.0
+
+    @property
+    def is_sane(self) -> bool:
+        """Whether these are times and rates of a face."""
+        return all(0 <= value <= 1000 for value in vars(self).values())
 
     def draw(self, since: int, resting: bool, fps: float, seed: int, frame: int) -> bool:
         """Whether a blink begins in this frame, `since` frames after the last one began."""

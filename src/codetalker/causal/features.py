@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from codetalker.arkit import UPPER_FACE_CHANNELS
+from codetalker.arrays import map_npy
 from codetalker.audio import SAMPLE_RATE
 from codetalker.causal.articulation import NOTHING
 from codetalker.causal.loudness import Loudness
@@ -75,7 +76,7 @@ class FeatureSet:
     def load(folder: Path) -> FeatureSet:
         """Map what `save` wrote."""
         names = FeatureSet.__dataclass_fields__
-        return FeatureSet(**{n: np.load(folder / f"{n}.npy", mmap_mode="r") for n in names})
+        return FeatureSet(**{n: map_npy(folder / f"{n}.npy") for n in names})
 
 
 def extract(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.causal.blinks import LIDS, draw_curve, lids
+from codetalker.causal.blinks import JAW, LIDS, draw_curve, lids
 from codetalker.causal.bundle import Bundle
 from codetalker.causal.life import BROWS, Life, loudness_of
 from codetalker.causal.manner import Manner
@@ -17,7 +17,7 @@ from codetalker.causal.stream import StreamState
 from codetalker.gaze import eye_weights
 from codetalker.motion import Motion
 
-JAW, RESTING = "jawOpen", 0.03
+RESTING = 0.03
 """Below this weight of the jaw, the mouth rests."""
 
 

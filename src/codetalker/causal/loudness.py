@@ -36,6 +36,12 @@ class Loudness:
     attack: float = 0.2
     release: float = 2.0
 
+    @property
+    def is_sane(self) -> bool:
+        """Whether these are levels and times of sound."""
+        levels = -200 <= self.floor <= 0 and -200 <= self.target <= 0
+        return levels and 0 < self.attack <= 60 and 0 <= self.release <= 1000
+
     def follow(self, level: NDArray[np.float64], samples: NDArray[np.float32]) -> float:
         """Hear the next (N,) samples, N whole blocks; return the gain after them.
 

@@ -7,15 +7,16 @@ to the other: what frame i has depends on i alone, so that any chunking gives th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.errors import OptionError
+from codetalker.arguments import number
 
 OTHERS = 3
 """Numbers of a manner beside its style."""
+MOST_STRENGTH = 3.0
+"""The largest scale of the articulation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,12 @@ class Course:
         """One that does not change."""
         return cls(np.stack([manner.row()] * 2), np.array([0, 1], np.int64))
 
+    def is_sound(self) -> bool:
+        """Whether it is one that changes lead to."""
+        strength, life, voice = self.rows[:, -OTHERS:].T
+        shares = np.concatenate([strength / MOST_STRENGTH, life, voice])
+        return bool(((shares >= 0) & (shares <= 1)).all() and self.span[1] >= 1)
+
     def at(self, frame: int) -> Manner:
         """That of a frame."""
         before, after = self.rows
@@ -82,6 +89,4 @@ def checked_strength(strength: float) -> float:
     Raises:
         OptionError: it is not from 0 to 3.
     """
-    if not (isfinite(strength) and 0 <= strength <= 3):
-        raise OptionError(f"strength is {strength}; choose from 0 to 3, where 1 is as trained")
-    return float(strength)
+    return number(strength, "strength", 0, MOST_STRENGTH, "where 1 is as trained")

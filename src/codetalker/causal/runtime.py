@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
+from codetalker.arguments import as_whole, shown
 from codetalker.audio import (
     SAMPLE_RATE,
     StreamResampler,
@@ -24,13 +24,15 @@ from codetalker.audio import (
     as_waveform,
     checked_rate,
 )
+from codetalker.causal.blinks import CURVES
 from codetalker.causal.bundle import Bundle, load_bundle
 from codetalker.causal.concealment import Concealment
 from codetalker.causal.draws import CODES, draws
+from codetalker.causal.graph import Graph, Port
 from codetalker.causal.layers import Layers
-from codetalker.causal.life import MEMORY, Life, Liveliness, shares_of_life
-from codetalker.causal.manner import OTHERS, Course, Manner, checked_strength
-from codetalker.causal.stream import Live, StreamState
+from codetalker.causal.life import Life, Liveliness, shares_of_life
+from codetalker.causal.manner import Course, Manner, checked_strength
+from codetalker.causal.stream import Live, StreamState, check_like
 from codetalker.errors import ModelError, OptionError
 from codetalker.files import formats_of
 from codetalker.motion import Motion, check_fps
@@ -55,13 +57,18 @@ class CausalTalker:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        width = next(iter(bundle.styles.values())).shape
-        noise = (len(bundle.temperature), len(bundle.codebook))
-        inputs = bundle.state | {"speech": (1, *width), "style": (1, *width), "noise": (1, *noise)}
-        self._speech = _session(
-            bundle.speech, "speech.onnx", {"samples": (1, bundle.windows.samples)}
-        )
-        self._frame = _session(bundle.talker, "talker.onnx", inputs)
+        (width,) = next(iter(bundle.styles.values())).shape
+        heads, codes = len(bundle.temperature), len(bundle.codebook)
+        windows, state = bundle.windows, bundle.state
+        speech = Port("speech", (windows.frames_per_hop, width))
+        heard = [Port("speech", (1, width)), Port("style", (1, width))]
+        heard += [Port("noise", (1, heads, codes)), Port("position", (1,), "int64")]
+        memory = [Port(name, state[name]) for name in ("motion", "cache", "context")]
+        left = [Port(f"{port.name}_out", port.shape) for port in memory]
+        left.insert(1, Port("codes", (1, heads), "int64"))
+        samples = Port("samples", (1, windows.samples))
+        self._speech = Graph(bundle.speech, "speech.onnx", [samples], [speech])
+        self._frame = Graph(bundle.talker, "talker.onnx", [*heard, *memory], left)
         self._layers = Layers(bundle)
 
     @classmethod
@@ -185,16 +192,14 @@ class CausalTalker:
             state = StreamState.from_bytes(state)
         if state.model != self.bundle.digest:
             raise ModelError("this state is of a stream of another model; resume it with that one")
-        width = next(iter(self.bundle.styles.values())).shape
-        own = {"level": (2,), "blink": (2,), "memory": (1,)}
-        if state.memory.dtype != MEMORY:
-            raise ModelError("this state of a stream is damaged: its memory is of another kind")
-        parts = vars(state) | vars(state.course) | vars(state.concealment)
-        own |= {"rows": (2, *(n + OTHERS for n in width)), "span": (2,)}
-        own["last"] = Concealment.start(state.resampler.rate).last.shape
-        for name, shape in (self.bundle.state | own).items():
-            if np.shape(parts[name]) != shape:
-                raise ModelError(f"this state of a stream is damaged: its {name} has another shape")
+        check_like(state, self.start(state.resampler.rate))
+        windows, frames = self.bundle.windows, int(state.position[0])
+        heard, rest = divmod(frames, windows.frames_per_hop)
+        waiting = windows.lead + state.received - heard * windows.hop_samples
+        known = 0 <= state.blink[1] < len(CURVES) and 0 <= frames < 1 << 53
+        fits = not rest and len(state.pending) == waiting < windows.samples
+        if not (known and fits and state.course.is_sound()):
+            raise ModelError("this state of a stream is damaged: its sound and its frames differ")
         return Live(self, state)
 
     def start(
@@ -212,8 +217,9 @@ class CausalTalker:
         Raises:
             AudioError, StyleError, OptionError: what is out of range, and the remedy.
         """
-        if not 0 <= seed < 1 << 63:
-            raise OptionError(f"seed is {seed}; choose a whole number from 0 to 2^63 - 1")
+        whole = as_whole(seed)
+        if whole is None or not 0 <= whole < 1 << 63:
+            raise OptionError(f"seed is {shown(seed)}; choose a whole number from 0 to 2^63 - 1")
         lively, voice = shares_of_life(life)
         manner = Manner(self._style(style), checked_strength(strength), lively, voice)
         resampler = StreamResampler(checked_rate(rate))
@@ -221,7 +227,7 @@ class CausalTalker:
         return StreamState(
             model=self.bundle.digest,
             course=Course.steady(manner),
-            seed=seed,
+            seed=whole,
             cache=np.zeros(shapes["cache"], np.float32),
             context=np.zeros(shapes["context"], np.float32),
             motion=np.zeros(shapes["motion"], np.float32),
@@ -229,7 +235,7 @@ class CausalTalker:
             pending=np.zeros(self.bundle.windows.lead, np.float32),
             received=0,
             level=np.zeros(2),
-            blinks=blinks,
+            blinks=bool(blinks),
             blink=np.array([NOT_YET, 0], np.int64),
             memory=Life().start(),
             concealment=Concealment.start(resampler.rate),
@@ -279,14 +285,13 @@ class CausalTalker:
 
     def hear(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
         """(samples,) window -> (frames_per_hop, width): what the talker hears in each frame."""
-        return _run(self._speech, {"samples": window[None]})[0]
+        return self._speech.run({"samples": window[None]})[0]
 
     def frame(
         self, speech: NDArray[np.float32], state: StreamState
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """One frame: its (K,) weights and (H,) codes; the state moves on."""
-        motion, codes, state.cache, state.context = _run(
-            self._frame,
+        motion, codes, state.cache, state.context = self._frame.run(
             {
                 "speech": speech[None],
                 "style": state.course.at(int(state.position[0])).style[None],
@@ -295,7 +300,7 @@ class CausalTalker:
                 "context": state.context,
                 "motion": state.motion,
                 "position": state.position,
-            },
+            }
         )
         state.motion = motion
         state.position = state.position + 1
@@ -365,30 +370,6 @@ class CausalTalker:
         shares = shares_of(self.styles[0] if style is None else style, self.styles)
         blend = sum(share * rows[name] for name, share in shares.items())
         return np.asarray(blend, np.float32)
-
-
-def _session(
-    graph: bytes, name: str, inputs: dict[str, tuple[int, ...]]
-) -> onnxruntime.InferenceSession:
-    """A graph ready to run, once its inputs are seen to have the shapes that the bundle gives."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # windows run beside each other instead
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises many kinds for a graph it cannot run
-        raise ModelError(f"{name} cannot be run ({error}); export the model again") from None
-    takes = {value.name: tuple(value.shape) for value in session.get_inputs()}
-    if takes != inputs:
-        raise ModelError(f"{name} takes {takes}, not {inputs}; export the model again")
-    return session
-
-
-def _run(
-    session: onnxruntime.InferenceSession, inputs: dict[str, NDArray[Any]]
-) -> list[NDArray[Any]]:
-    return session.run(None, inputs)  # type: ignore[return-value]  # these graphs give tensors only
 
 
 def _pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:

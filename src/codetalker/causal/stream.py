@@ -6,8 +6,6 @@ In the flow **speech -> features -> codes -> motion**. Whatever a stream is, it 
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Any, Protocol
@@ -15,12 +13,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from codetalker.audio import StreamResampler, as_mono, checked_rate
+from codetalker.arrays import open_npz
+from codetalker.audio import StreamResampler, as_mono
 from codetalker.causal.concealment import Concealment
 from codetalker.causal.life import Liveliness
 from codetalker.causal.manner import Course
 from codetalker.errors import AudioError, ModelError
 from codetalker.motion import Motion
+from codetalker.reading import refusing
 from codetalker.styles import Style
 
 _FORMAT_VERSION = 3
@@ -30,6 +30,8 @@ _MOST_LOST = 60
 """Seconds that are lost at once."""
 _MAX_BYTES = 64 << 20
 """Of a saved state, which has 0.3 MB: more is no state."""
+_RANGES = {"seed": (0, (1 << 63) - 1), "received": (0, 1 << 53), "lost": (0, 1 << 53)}
+"""Of numbers in a state."""
 
 
 @dataclass
@@ -85,26 +87,23 @@ class StreamState:
         Raises:
             ModelError: these bytes are none, or of another version.
         """
-        try:
-            values = _read(data)
+        remedy = "save one by state.to_bytes()"
+        with refusing(ModelError, "these bytes are no state of a stream", remedy):
+            with open_npz(bytes(data), _MAX_BYTES) as file:
+                stored = file.read_all()
+            values: dict[str, Any] = {name: a if a.ndim else a.item() for name, a in stored.items()}
             if (version := values.pop("format_version")) != _FORMAT_VERSION:
                 raise ModelError(
                     f"this state of a stream has format version {version}, this release reads "
                     f"{_FORMAT_VERSION}; go on with the release that saved it"
                 )
             course, concealment, resampler = (_taken(f"{name}.", values) for name in _PARTS)
-            checked_rate(resampler["rate"])
             return cls(
                 **values,
                 course=Course(**course),
                 concealment=Concealment(**concealment),
                 resampler=StreamResampler.restored(resampler),
             )
-        except (OSError, ValueError, LookupError, TypeError, EOFError, AudioError,
-                zipfile.BadZipFile) as error:  # fmt: skip
-            raise ModelError(
-                f"these bytes are no state of a stream ({error}); save one by state.to_bytes()"
-            ) from None
 
 
 def _taken(mark: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -112,13 +111,37 @@ def _taken(mark: str, values: dict[str, Any]) -> dict[str, Any]:
     return {k.removeprefix(mark): values.pop(k) for k in [*values] if k.startswith(mark)}
 
 
-def _read(data: bytes) -> dict[str, Any]:
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
-            raise ValueError("too large")
-    with np.load(BytesIO(data), allow_pickle=False) as arrays:
-        stored: Mapping[str, NDArray[Any]] = {name: arrays[name] for name in arrays.files}
-    return {name: a if a.ndim else a.item() for name, a in stored.items()}
+def check_like(state: object, other: object) -> None:
+    """See that a state is made as another one of the same model is: by kinds and shapes, and
+    finite. Sound that waits may be of any length.
+
+    Raises:
+        ModelError: it is not; the message names what.
+    """
+    for name, value in vars(state).items():
+        model = vars(other)[name]
+        wrong = ModelError(
+            f"this state of a stream is damaged: its {name} has another shape, kind or range"
+        )
+        if hasattr(model, "__dict__"):
+            check_like(value, model)
+        elif not isinstance(model, np.ndarray):
+            least, most = _RANGES.get(name, (value, value))
+            if type(value) is not type(model) or not least <= value <= most:
+                raise wrong
+        elif (
+            not isinstance(value, np.ndarray)
+            or value.dtype != model.dtype
+            or (value.shape != model.shape and not (name.endswith("pending") and value.ndim == 1))
+        ):
+            raise wrong
+        elif not all(np.isfinite(column).all() for column in _columns(value)):
+            raise ModelError(f"this state of a stream is damaged: its {name} is not finite")
+
+
+def _columns(array: NDArray[Any]) -> list[NDArray[Any]]:
+    """The fields of records, or the array itself."""
+    return [array[name] for name in array.dtype.names or ()] or [array]
 
 
 class Streamer(Protocol):

@@ -17,7 +17,7 @@ from codetalker.disk import check_parent, is_stream
 from codetalker.errors import CodeTalkerError, OptionError, OutputError, did_you_mean
 from codetalker.files import check_output, written_to
 from codetalker.model_folder import FOR_FILES, find_model
-from codetalker.motion import check_fps
+from codetalker.motion import parse_fps
 from codetalker.places import Place, check_inputs_kept, place, same_place
 from codetalker.progress import ProgressBar
 from codetalker.styles import shares_of
@@ -42,7 +42,8 @@ def animate(
     style: Annotated[str | None, _shown_as("STYLE")] = None,
     strength: float = 1.0,
     mood: Annotated[str | None, _shown_as("MOOD")] = None,
-    fps: Annotated[float | None, _shown_as("FPS")] = None,
+    fps: Annotated[str | None, _shown_as("FPS")] = None,
+    track: Annotated[int | None, _shown_as("N")] = None,
     seed: int = 0,
     blinks: bool = True,
     life: Literal["off", "idle", "full"] | None = None,
@@ -65,7 +66,9 @@ def animate(
         strength: scale of the articulation, 1 as trained.
         mood: happy, sad, angry or surprised, with an intensity if you like (happy:0.5): an
             expression laid over the motion, not learned; for models of blendshapes.
-        fps: frames per second, above 0 and up to 240; the model's own by default.
+        fps: frames per second, 1 to 240; the model's own by default. 30000/1001 is exact, and so
+            are 29.97 and its kind, which mean such rates.
+        track: which sound track of a film, from 1; its default one by default.
         seed: for models that draw at random.
         blinks: procedural ones, where the model has them.
         life: procedural motion of eyes, head and brows, off by default: idle, as of one who
@@ -75,15 +78,14 @@ def animate(
     """
     if not audio:
         raise OptionError("no recording is given; name at least one: codetalker animate speech.wav")
-    if fps is not None:
-        check_fps(fps)
+    rate = None if fps is None else parse_fps(fps)
 
     import codetalker
 
     talker = codetalker.load(model or FOR_FILES)
     inputs = (*audio, *([find_model(model)] if model else []), *([template] if template else []))
     jobs = _plan(audio, output, format, talker.formats, inputs)
-    options = {"style": style, "strength": strength, "fps": fps, "seed": seed}
+    options = {"style": style, "strength": strength, "fps": rate, "seed": seed}
     own = {"template": template, "mode": mode, "blinks": None if blinks else False, "life": life}
     options |= _own_options(talker, own)
     change = _change(talker, mood)
@@ -95,7 +97,7 @@ def animate(
             with _noted(recording, failures) if len(jobs) > 1 else nullcontext():
                 for path in paths:
                     check_output(path, talker.formats)
-                _animate_one(talker, recording, paths, change, **options)
+                _animate_one(talker, recording, track, paths, change, **options)
     finally:
         for failure in failures:
             print("error:", failure, file=sys.stderr)
@@ -135,12 +137,17 @@ def _change(talker: Talker, mood: str | None) -> Callable[[Any], Any]:
 
 
 def _animate_one(
-    talker: Talker, recording: Path, paths: list[Path], change: Callable[[Any], Any], **options: Any
+    talker: Talker,
+    recording: Path,
+    track: int | None,
+    paths: list[Path],
+    change: Callable[[Any], Any],
+    **options: Any,
 ) -> None:
     from codetalker.audio import Waveform
 
     with ProgressBar(recording.name) as bar:
-        made = talker.animate(Waveform.load(recording), **options, progress=bar.update)
+        made = talker.animate(Waveform.load(recording, track), **options, progress=bar.update)
     motion = change(made)
     for path in paths:
         with ProgressBar(path.name) as bar:

@@ -18,12 +18,13 @@ def info(model: Annotated[Positional[str | None], arg(metavar="MODEL")] = None) 
     """
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     talker = codetalker.load(model)
     table = Table(show_header=False)
-    table.add_row("styles", ", ".join(talker.styles))
+    table.add_row("styles", Text(", ".join(talker.styles)))
     table.add_row("frames per second", f"{talker.fps:g}")
     for name, fact in talker.facts.items():
-        table.add_row(name, fact)
-    table.add_row("models of the package", ", ".join(bundled_models()))
+        table.add_row(Text(name), Text(fact))  # of whoever made the model: no markup
+    table.add_row("models of the package", Text(", ".join(bundled_models())))
     Console().print(table)

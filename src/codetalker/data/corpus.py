@@ -5,27 +5,37 @@ A corpus is one such folder or a folder of several; docs/data.md describes them.
 
 from __future__ import annotations
 
-import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import Arrays, Field, read_npz
 from codetalker.data.clip import Clip
 from codetalker.errors import DataError
 from codetalker.motion import Motion
+from codetalker.reading import Malformed, check_file_name, read_json, refusing
 from codetalker.rig import bundled_head
+from codetalker.typed import convert
 
 SPLITS = ("train", "val", "unseen")
-MAX_FRAMES = 50_000_000
-"""Refuse motion files that claim more (23 days at 25 fps): damaged or hostile."""
 
 OTHERS = "others"
 """A folder of this name, in which arrays do not say otherwise, holds clips of various people: each
 is a speaker of its own and is never trained on."""
 
 Words = tuple[tuple[float, float, str], ...]
+
+_LAYOUT = {
+    "names": Field(str, "clips"),
+    "blendshape_names": Field(str, "columns"),
+    "weights": Field(np.float32, "clips frames columns", "rows columns"),
+    "fps": Field(np.float64, "", "1", least=1, most=240),
+    "starts": Field(np.int64, "clips", least=0, optional=True),
+    "lengths": Field(np.int64, "clips", least=1, optional=True),
+    "speaker": Field(str, "clips", optional=True),
+    "split": Field(str, "clips", optional=True),
+}
 
 
 def read_corpus(folder: Path | str) -> list[Clip]:
@@ -58,14 +68,14 @@ def read_takes(folder: Path | str, fps: int) -> list[NDArray[np.float32]]:
     """
     folder = Path(folder)
     arrays = _load(folder / "motion.npz")
-    names, rate = bundled_head().blendshape_names, float(arrays["fps"])
+    names, rate = bundled_head().blendshape_names, arrays["fps"].item()
     weights = _split_weights(folder, arrays, len(arrays["names"]))
     return [Motion(take, names, rate).resample(fps).weights for take in weights]
 
 
 def _read_part(folder: Path) -> list[Clip]:
     arrays = _load(folder / "motion.npz")
-    names = [str(name) for name in arrays["names"]]
+    names = arrays["names"].tolist()
     weights = _split_weights(folder, arrays, len(names))
     speakers, splits = _speakers(folder, arrays, names), _splits(folder, arrays, names)
     words = _read_words(folder / "align.json")
@@ -75,31 +85,22 @@ def _read_part(folder: Path) -> list[Clip]:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise DataError(f"{folder / 'audio'} lacks {missing[0]}.flac{more}, named in motion.npz")
     return [
-        Clip(name, speaker, split, audio[name], frames, float(arrays["fps"]), words.get(name, ()))
+        Clip(name, speaker, split, audio[name], frames, arrays["fps"].item(), words.get(name, ()))
         for name, speaker, split, frames in zip(names, speakers, splits, weights, strict=True)
     ]
 
 
-def _load(path: Path) -> dict[str, NDArray]:
-    """The arrays of `motion.npz`, checked for presence and plausibility."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files if name != "head_pose"}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is not a readable npz file ({error})") from error
-    missing = {"names", "weights", "fps", "blendshape_names"} - arrays.keys()
-    if missing:
-        raise DataError(f"{path} lacks {', '.join(sorted(missing))}; see docs/data.md")
-    names, weights = arrays["names"], arrays["weights"]
-    if len(set(names.tolist())) != names.size:
-        raise DataError(f"{path}: a clip name occurs twice")
-    if not 1 <= float(arrays["fps"]) <= 240:
-        raise DataError(f"{path}: fps is {arrays['fps']}, not within 1 ... 240")
-    if weights.shape[-1:] != arrays["blendshape_names"].shape or weights.size > MAX_FRAMES * 52:
-        raise DataError(f"{path}: weights have shape {weights.shape}, not (..., blendshapes)")
-    if not np.isfinite(weights).all():
-        raise DataError(f"{path}: weights hold NaN or infinity")
-    return arrays | {"weights": weights[..., _columns(path, arrays["blendshape_names"])]}
+def _load(path: Path) -> Arrays:
+    """The arrays of `motion.npz`, checked, with the columns of the bundled head."""
+    with refusing(
+        DataError, f"{path} is not a readable npz file", "see docs/data.md for its arrays"
+    ):
+        arrays = read_npz(path, _LAYOUT)
+        names = arrays["names"].tolist()
+        if len(set(map(check_file_name, names))) != len(names):
+            raise Malformed("a clip name occurs twice")
+        columns = _columns(path, arrays["blendshape_names"])
+    return arrays | {"weights": arrays["weights"][..., columns]}
 
 
 def _columns(path: Path, stored: NDArray) -> list[int]:
@@ -112,17 +113,14 @@ def _columns(path: Path, stored: NDArray) -> list[int]:
     return [column[name] for name in wanted]
 
 
-def _split_weights(
-    folder: Path, arrays: dict[str, NDArray], count: int
-) -> list[NDArray[np.float32]]:
+def _split_weights(folder: Path, arrays: Arrays, count: int) -> list[NDArray[np.float32]]:
     """One (T, K) float32 array per clip from stacked (N, T, K) or joined (sum T, K) weights."""
-    weights = arrays["weights"].astype(np.float32)
+    weights = arrays["weights"]
     if weights.ndim == 3 and len(weights) == count:
         return list(weights)
     if weights.ndim == 2 and {"starts", "lengths"} <= arrays.keys():
         starts, lengths = arrays["starts"], arrays["lengths"]
-        inside = (starts >= 0) & (lengths > 0) & (starts + lengths <= len(weights))
-        if starts.shape == lengths.shape == (count,) and inside.all():
+        if (lengths <= len(weights) - starts).all():
             return [weights[s : s + n] for s, n in zip(starts, lengths, strict=True)]
     raise DataError(
         f"{folder / 'motion.npz'}: weights {weights.shape} do not divide into {count} clips; stack "
@@ -130,9 +128,9 @@ def _split_weights(
     )
 
 
-def _speakers(folder: Path, arrays: dict[str, NDArray], names: list[str]) -> list[str]:
+def _speakers(folder: Path, arrays: Arrays, names: list[str]) -> list[str]:
     if "speaker" in arrays:
-        return _per_clip(folder, "speaker", arrays["speaker"], names)
+        return arrays["speaker"].tolist()
     return names if _own_name(folder) == OTHERS else [_own_name(folder)] * len(names)
 
 
@@ -141,33 +139,21 @@ def _own_name(folder: Path) -> str:
     return folder.resolve().name.rpartition("_")[2]
 
 
-def _splits(folder: Path, arrays: dict[str, NDArray], names: list[str]) -> list[str]:
+def _splits(folder: Path, arrays: Arrays, names: list[str]) -> list[str]:
     if "split" not in arrays:
         return ["unseen" if _own_name(folder) == OTHERS else "train"] * len(names)
-    splits = _per_clip(folder, "split", arrays["split"], names)
+    splits = arrays["split"].tolist()
     for name, split in zip(names, splits, strict=True):
         if split not in SPLITS:
             raise DataError(f"{folder}: clip {name} has split {split!r}, not {', '.join(SPLITS)}")
     return splits
 
 
-def _per_clip(folder: Path, what: str, array: NDArray, names: list[str]) -> list[str]:
-    if array.shape != (len(names),):
-        raise DataError(
-            f"{folder / 'motion.npz'}: {array.size} values of {what!r} for {len(names)} clips"
-        )
-    return [str(value) for value in array]
-
-
 def _read_words(path: Path) -> dict[str, Words]:
     """Word times per clip from `align.json`; none if the folder has no such file."""
     if not path.exists():
         return {}
-    try:
-        stored = json.loads(path.read_text())["words"]
-        return {
-            name: tuple((float(start), float(end), str(word)) for start, end, word in rows)
-            for name, rows in stored.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} does not map clip names to [start, end, word] rows") from error
+    with refusing(
+        DataError, f"{path} does not hold words", "write CLIP: [[start, end, word], ...]"
+    ):
+        return convert(dict[str, Words], read_json(path)["words"], "words")

@@ -18,10 +18,13 @@ import av
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from codetalker.arguments import shown
 from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.data.clip import read_sound
 from codetalker.disk import replacing
 from codetalker.errors import DataError
+from codetalker.reading import check_file_name, read_json, refusing
+from codetalker.typed import build, convert
 
 FORMAT_VERSION = 1
 MANIFEST = "phones.json"
@@ -159,19 +162,17 @@ def read_phones(folder: Path | str) -> tuple[PhoneClip, ...]:
         DataError: the folder or a sound is missing, or the phones are malformed.
     """
     path = Path(folder) / MANIFEST
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version, entries = content["format_version"], sorted(content["clips"].items())
-    except FileNotFoundError:
-        raise DataError(f"{folder} has no {MANIFEST}; see docs/data.md for the layout") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is damaged; make it again") from error
+    missing = f"{folder} has no {MANIFEST}; see docs/data.md for the layout"
+    with refusing(DataError, f"{path} is damaged", "make it again", missing):
+        content = read_json(path)
+        version = content["format_version"]
+        clips = convert(dict[str, Any], content["clips"], "clips")
     if version != FORMAT_VERSION:
         raise DataError(
-            f"{path} has format version {version}, this program reads {FORMAT_VERSION}; "
+            f"{path} has format version {shown(version)}, this program reads {FORMAT_VERSION}; "
             "make it again"
         )
-    return tuple(_clip(path, name, entry) for name, entry in entries)
+    return tuple(_clip(path, name, entry) for name, entry in sorted(clips.items()))
 
 
 def write_phones(folder: Path | str, clips: Iterable[PhoneClip]) -> None:
@@ -216,29 +217,37 @@ def write_flac(path: Path, samples: NDArray[np.float32]) -> None:
         file.mux(stream.encode(None))
 
 
-def _clip(path: Path, name: str, entry: dict[str, Any]) -> PhoneClip:
-    audio = path.parent / "audio" / f"{name}.flac"
+@dataclass(frozen=True)
+class _Entry:
+    """A clip as `phones.json` has it."""
+
+    phones: tuple[tuple[float, float, str], ...]
+    language: str
+    voice: str
+    source: str = ""
+    text: str = ""
+
+
+def _clip(path: Path, name: str, values: object) -> PhoneClip:
+    with refusing(DataError, f"{path}: clip {shown(name)} is malformed", "make it again"):
+        audio = path.parent / "audio" / f"{check_file_name(name)}.flac"
+        entry = build(_Entry, values, "it", strict=False)
     if not audio.is_file():
         raise DataError(f"{audio} is missing, but {path} names it; make the folder again")
-    try:
-        starts = np.array([phone[0] for phone in entry["phones"]], np.float64)
-        ends = np.array([phone[1] for phone in entry["phones"]], np.float64)
-        phones = tuple(str(phone[2]) for phone in entry["phones"])
-        clip = PhoneClip(
-            name=name,
-            audio=audio,
-            phones=phones,
-            starts=starts,
-            ends=ends,
-            language=str(entry["language"]),
-            voice=str(entry["voice"]),
-            source=str(entry.get("source", "")),
-            text=str(entry.get("text", "")),
-        )
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise DataError(f"{path}: clip {name!r} is malformed; make it again") from error
-    joins = np.concatenate([[0.0], ends])[: len(starts)]
-    if not len(phones) or not (np.all(ends >= starts) and np.all(abs(starts - joins) < _GAP)):
+    clip = PhoneClip(
+        name=name,
+        audio=audio,
+        phones=tuple(phone for _, _, phone in entry.phones),
+        starts=np.array([start for start, _, _ in entry.phones], np.float64),
+        ends=np.array([end for _, end, _ in entry.phones], np.float64),
+        language=entry.language,
+        voice=entry.voice,
+        source=entry.source,
+        text=entry.text,
+    )
+    joins = np.concatenate([[0.0], clip.ends])[: len(clip.starts)]
+    follow = np.all(clip.ends >= clip.starts) and np.all(abs(clip.starts - joins) < _GAP)
+    if not (clip.phones and follow):
         raise DataError(
             f"{path}: the phones of {name!r} must follow one another from 0 s without gaps; "
             f"fill them with {SILENCE!r}"

@@ -6,18 +6,27 @@ never trained on.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import Field, read_npz
 from codetalker.audio import Waveform
 from codetalker.errors import DataError
+from codetalker.reading import Malformed, check_file_name, refusing
 
 ARRAYS = "lip_gap.npz"
 _PER_FRAME = ("time", "gap", "width")
+_LAYOUT = {
+    "names": Field(str, "clips"),
+    "starts": Field(np.int64, "clips", least=0),
+    "lengths": Field(np.int64, "clips", least=2),
+    "time": Field(np.float64, "frames"),
+    "gap": Field(np.float64, "frames", finite=False),
+    "width": Field(np.float64, "frames", finite=False),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,20 +69,14 @@ def read_seen(folder: Path | str) -> tuple[SeenClip, ...]:
         DataError: the folder or a sound is missing, or the arrays are malformed.
     """
     path = Path(folder) / ARRAYS
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            names = [str(name) for name in stored["names"]]
-            spans = list(zip(stored["starts"].tolist(), stored["lengths"].tolist(), strict=True))
-            frames = {name: stored[name].astype(np.float64) for name in _PER_FRAME}
-    except FileNotFoundError:
-        raise DataError(f"{folder} has no {ARRAYS}; see docs/data.md for the layout") from None
-    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is damaged; see docs/data.md for its arrays") from error
-    total = len(frames["time"])
-    if len(names) != len(spans) or {array.shape for array in frames.values()} != {(total,)}:
-        raise DataError(f"{path}: the arrays differ in length; see docs/data.md")
-    if not names or len(set(names)) != len(names):
-        raise DataError(f"{path} names no clip, or one twice")
+    missing = f"{folder} has no {ARRAYS}; see docs/data.md for the layout"
+    with refusing(DataError, f"{path} is damaged", "see docs/data.md for its arrays", missing):
+        arrays = read_npz(path, _LAYOUT)
+        names = [check_file_name(name) for name in arrays["names"].tolist()]
+        if not names or len(set(names)) != len(names):
+            raise Malformed("it names no clip, or one twice")
+    spans = zip(arrays["starts"].tolist(), arrays["lengths"].tolist(), strict=True)
+    frames = {name: arrays[name] for name in _PER_FRAME}
     return tuple(
         _clip(path, name, start, length, frames)
         for name, (start, length) in zip(names, spans, strict=True)
@@ -86,10 +89,8 @@ def _clip(
     audio = path.parent / "audio" / f"{name}.flac"
     if not audio.is_file():
         raise DataError(f"{audio} is missing, but {path} names it")
-    if start < 0 or length < 2 or start + length > len(frames["time"]):
-        raise DataError(
-            f"{path}: clip {name!r} lies outside the arrays, or has fewer than 2 frames"
-        )
+    if length > len(frames["time"]) - start:
+        raise DataError(f"{path}: clip {name!r} lies outside the arrays; see docs/data.md")
     times, gap, width = (frames[key][start : start + length] for key in _PER_FRAME)
     seen = np.isfinite(gap) & np.isfinite(width)
     if not (np.diff(times) > 0).all() or not seen.any():

@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arguments import shown
+from codetalker.arrays import map_npy
 from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.disk import replacing
 from codetalker.errors import DataError
+from codetalker.reading import Malformed, check_file_name, read_json, refusing
+from codetalker.typed import convert
 
 _FORMAT_VERSION = 1
 MANIFEST = "store.json"
@@ -114,8 +118,8 @@ class Store:
 
     def _map(self, name: str, shape: tuple[int, ...] | None = None) -> NDArray[np.float32]:
         try:
-            array = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            array = map_npy(self.folder / name)
+        except (OSError, ValueError) as error:
             raise DataError(
                 f"{self.folder / name} cannot be read; prepare the data again"
             ) from error
@@ -138,23 +142,23 @@ def open_store(folder: Path | str) -> Store:
         DataError: it is none, is unfinished, or is of another version.
     """
     folder = Path(folder)
-    try:
-        content: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-        version = content.pop("format_version")
-        if version != _FORMAT_VERSION:
+    missing = f"{folder} has no {MANIFEST}; make it: codetalker prepare vocaset|biwi SRC -o DIR"
+    what = f"{folder / MANIFEST} is damaged"
+    with refusing(DataError, what, "prepare the data again", missing):
+        content: dict[str, Any] = read_json(folder / MANIFEST)
+        if (version := content.pop("format_version")) != _FORMAT_VERSION:
             raise DataError(
-                f"{folder} has format version {version}, this program reads {_FORMAT_VERSION}; "
-                "prepare the data again"
+                f"{folder} has format version {shown(version)}, this program reads "
+                f"{_FORMAT_VERSION}; prepare the data again"
             )
-        clips = tuple(StoreClip(**clip) for clip in content.pop("clips"))
-        lists = {name: tuple(content.pop(name)) for name in ("subjects", "styles", "problems")}
-        return Store(folder=folder, clips=clips, **lists, **content)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{folder} has no {MANIFEST}; make it with: codetalker prepare vocaset|biwi SRC -o DIR"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{folder / MANIFEST} is damaged; prepare the data again") from error
+        kinds = get_type_hints(Store)
+        values = {name: convert(kinds[name], value, name) for name, value in content.items()}
+        store = Store(folder=folder, **values)
+        for clip in store.clips:
+            check_file_name(clip.name)
+        if not (0 < store.fps <= 1000 and store.vertices_per_face > 0):
+            raise Malformed("its rate or its face is none")
+        return store
 
 
 def read_region(path: Path, vertices: int) -> NDArray[np.int64]:

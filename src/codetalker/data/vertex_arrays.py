@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import map_npy
 from codetalker.errors import DataError
+from codetalker.reading import refusing
 
 _NEARER = 4
 """How much nearer to the neutral face its numbers must come in another order: a face that speaks
@@ -25,13 +27,8 @@ def map_array(path: Path) -> NDArray[Any]:
     Raises:
         DataError: the file is missing, damaged, or holds anything but plain values.
     """
-    try:
-        if not path.is_file():  # nor a pipe, whose end may never come
-            raise FileNotFoundError("no such file")
-        return np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # a damaged file can fail in any way
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{path} is not a readable npy file ({reason})") from error
+    with refusing(DataError, f"{path} is not a readable npy file", "make it again"):
+        return map_npy(path)
 
 
 def as_vertices(array: NDArray[Any], name: str) -> NDArray[Any]:

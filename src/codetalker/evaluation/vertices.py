@@ -11,18 +11,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from codetalker.arrays import Field, read_npz
 from codetalker.audio import Waveform
 from codetalker.data.store import Store, StoreClip
 from codetalker.data.vertex_arrays import as_vertices, check_order, map_array
 from codetalker.errors import DataError
 from codetalker.evaluation.metrics import VertexMetrics
 from codetalker.evaluation.report import Row
+from codetalker.files.npz import FPS
+from codetalker.reading import refusing
 from codetalker.vertex_motion import VertexMotion
 
 OWN = "own"
 """How the style is called that is the speaker's own."""
 _CONDITION = "_condition_"
 _SUFFIXES = (".npy", ".npz")
+_PREDICTION = {"vertices": Field(np.float32, "frames vertices 3", "frames rows"), "fps": FPS}
 
 
 @dataclass(frozen=True)
@@ -125,11 +129,9 @@ def read_prediction(path: Path, fps: float) -> NDArray[np.floating]:
     """
     if path.suffix.lower() == ".npy":
         return as_vertices(map_array(path), str(path))
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            vertices, rate = stored["vertices"], float(stored["fps"])
-    except Exception as error:  # a damaged archive can fail in any way
-        raise DataError(f"{path} is not a file of vertices (T, V, 3)") from error
+    with refusing(DataError, f"{path} is not a file of vertices", "make it again, (T, V, 3)"):
+        arrays = read_npz(path, _PREDICTION)
+        vertices, rate = arrays["vertices"], arrays["fps"].item()
     if rate != fps:
         raise DataError(f"{path} has {rate:g} frames per second, the data has {fps:g}")
     return as_vertices(vertices, str(path))

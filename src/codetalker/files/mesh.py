@@ -6,41 +6,31 @@ and texture coordinates are passed over.
 
 from __future__ import annotations
 
+import codecs
 import os
-import struct
-from collections.abc import Callable
+import re
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.errors import RigError
+from codetalker.arrays import Field, read_npy
+from codetalker.errors import CodeTalkerError, RigError
+from codetalker.files.ply import MAX_ROWS, read_ply
 from codetalker.progress import Progress
+from codetalker.reading import Malformed, read_regular, refusing
 
-_MAX_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """Larger mesh files are refused: a million vertices are no face alone."""
-
-_PLY_TYPES = {
-    "char": "b",
-    "uchar": "B",
-    "short": "h",
-    "ushort": "H",
-    "int": "i",
-    "uint": "I",
-    "float": "f",
-    "double": "d",
-    "int8": "b",
-    "uint8": "B",
-    "int16": "h",
-    "uint16": "H",
-    "int32": "i",
-    "uint32": "I",
-    "float32": "f",
-    "float64": "d",
-}
-"""PLY's names of number types, and Python's `struct` letters for them."""
+_ARRAY = Field(np.float32, "vertices 3", "1 numbers", "numbers")
+_OBJ_LINE = re.compile(rb"(?:^|(?<=[\r\n]))[ \t]*(v|f)[ \t]+([^\r\n]*)")
+_OBJ_JOINED = re.compile(rb"\\\r?\n")
+_MAX_LINE = 1 << 16
+_TOO_LARGE = "it is too large for a face"
+_NO_VERTICES = "it does not hold the (V, 3) vertices of a mesh"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +47,7 @@ class Mesh:
 
 
 def read_mesh(path: str | os.PathLike[str]) -> Mesh:
-    """Read a `.ply` or `.obj` mesh, or the (V, 3) array of a `.npy` file.
+    """Read a `.ply` or `.obj` mesh, or the (V, 3) array of a `.npy` file, also flattened.
 
     Raises:
         RigError: the file is missing, damaged, or of another kind.
@@ -66,24 +56,23 @@ def read_mesh(path: str | os.PathLike[str]) -> Mesh:
     readers = {".ply": _read_ply, ".obj": _read_obj, ".npy": _read_npy}
     if path.suffix.lower() not in readers:
         raise RigError(f"{path} is no mesh file; give one of {', '.join(readers)}")
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise RigError(f"{path} is larger than {_MAX_BYTES >> 20} MB; give the face alone")
-        mesh = readers[path.suffix.lower()](path)
-    except FileNotFoundError:
-        raise RigError(f"{path} does not exist; check the spelling of the path") from None
-    except (OSError, ValueError, IndexError, KeyError, StopIteration, struct.error) as error:
-        raise RigError(f"{path} is no readable mesh ({error}); export it again") from error
-    if mesh.vertices.ndim != 2 or mesh.vertices.shape[1] != 3 or not len(mesh.vertices):
-        raise RigError(f"{path} does not hold the (V, 3) vertices of a mesh; export it again")
-    if not np.isfinite(mesh.vertices).all():
-        raise RigError(f"{path} holds NaN or infinite coordinates; export it again")
-    triangles = mesh.triangles
-    if triangles is not None and triangles.size:
-        if triangles.min() < 0 or triangles.max() >= len(mesh.vertices):
-            raise RigError(f"{path} has triangles of vertices that it lacks; export it again")
-        return mesh
-    return Mesh(mesh.vertices)
+    with refusing(RigError, f"{path} is no readable mesh", "export the face alone, again"):
+        return readers[path.suffix.lower()](read_regular(path, MAX_BYTES))
+
+
+def check_triangles(triangles: NDArray, vertices: int, kind: type[CodeTalkerError]) -> None:
+    """See that (F, 3) triangles are of a face's vertices.
+
+    Raises:
+        CodeTalkerError: of that kind: they are not, or no triangles.
+    """
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.dtype.kind not in "iu":
+        raise kind(f"triangles of shape {triangles.shape} and type {triangles.dtype}; pass (F, 3)")
+    if triangles.size and (triangles.min() < 0 or triangles.max() >= vertices):
+        raise kind(
+            f"triangles of vertices {triangles.min()} to {triangles.max()} of a face that has "
+            f"{vertices}; pass those of this face"
+        )
 
 
 def write_ply(path: Path, mesh: Mesh) -> None:
@@ -125,88 +114,64 @@ def write_sequence(path: Path, face: Meshes, *, progress: Progress | None = None
             progress(frame + 1, len(face))
 
 
-def _read_npy(path: Path) -> Mesh:
-    array = np.load(path, allow_pickle=False)
-    return Mesh(array.reshape(-1, 3).astype(np.float32))
+def _read_npy(content: bytes) -> Mesh:
+    return _mesh(read_npy(content, _ARRAY).reshape(-1, 3))
 
 
-def _read_obj(path: Path) -> Mesh:
-    vertices, polygons = [], []
-    for line in path.read_text(errors="replace").splitlines():
-        kind, *words = line.split() or [""]
-        if kind == "v":
-            vertices.append([float(word) for word in words[:3]])
-        elif kind == "f":
-            corners = [int(word.split("/")[0]) for word in words]
-            polygons.append([c - 1 if c > 0 else len(vertices) + c for c in corners])
-    return Mesh(np.array(vertices, np.float32), _fans(polygons))
+def _read_ply(content: bytes) -> Mesh:
+    return _mesh(*read_ply(content))
 
 
-def _fans(polygons: list[list[int]]) -> NDArray[np.int32]:
-    """Cut convex polygons into triangles around their first corner."""
-    triangles = [
-        (corners[0], corners[i], corners[i + 1])
-        for corners in polygons
-        for i in range(1, len(corners) - 1)
-    ]
-    return np.array(triangles, np.int32).reshape(-1, 3)
-
-
-def _read_ply(path: Path) -> Mesh:
-    data = path.read_bytes()
-    end = data.index(b"end_header")
-    lines = [line.split() for line in data[:end].decode("ascii", "replace").splitlines()]
-    if lines[0] != ["ply"]:
-        raise ValueError("it does not begin with ply")
-    encoding = next(line[1] for line in lines if line[:1] == ["format"])
-    elements: list[tuple[str, int, list[list[str]]]] = []
-    for line in lines:
-        if line[:1] == ["element"]:
-            elements.append((line[1], int(line[2]), []))
-        elif line[:1] == ["property"]:
-            elements[-1][2].append(line[1:])
-            unknown = set(line[1:-1]) - {"list", *_PLY_TYPES}
-            if unknown:
-                raise ValueError(f"it has the unknown type {unknown.pop()}")
-    take = _ply_numbers(data, data.index(b"\n", end) + 1, encoding)
-    vertices, polygons = [], []
-    for name, count, properties in elements:
-        for _ in range(count):
-            row = _ply_row(take, properties)
-            if name == "vertex":
-                vertices.append([row[axis] for axis in "xyz"])
-            elif name == "face":
-                corners = row["vertex_indices" if "vertex_indices" in row else "vertex_index"]
-                polygons.append([int(corner) for corner in corners])
-    return Mesh(np.array(vertices, np.float32), _fans(polygons))
-
-
-def _ply_row(take: Callable[[str], float], properties: list[list[str]]) -> dict[str, Any]:
-    """One vertex or face: property name -> number, or list of numbers."""
-    row = {}
-    for kind, *rest in properties:
-        if kind == "list":
-            count_type, item_type, name = rest
-            row[name] = [take(item_type) for _ in range(int(take(count_type)))]
+def _read_obj(content: bytes) -> Mesh:
+    """Vertices and faces; corners are counted from 1, or from the latest vertex back."""
+    content = _OBJ_JOINED.sub(b" ", content.removeprefix(codecs.BOM_UTF8))
+    coordinates, corners, lengths = array("d"), array("q"), array("q")
+    for kind, rest in (match.groups() for match in _OBJ_LINE.finditer(content)):
+        if len(rest) > _MAX_LINE:
+            raise Malformed("it has a line that is too long")
+        words = rest.split()
+        if kind == b"v":
+            if len(words) < 3:
+                raise Malformed(_NO_VERTICES)
+            coordinates.extend(map(float, words[:3]))
         else:
-            row[rest[0]] = take(kind)
-    return row
+            here = len(coordinates) // 3
+            numbers = [int(word.split(b"/")[0]) for word in words]
+            corners.extend(n - 1 if n > 0 else here + n if n else -1 for n in numbers)
+            lengths.append(len(words))
+        if max(len(coordinates) // 3, len(lengths)) > MAX_ROWS:
+            raise Malformed(_TOO_LARGE)
+    vertices = np.array(coordinates).reshape(-1, 3)
+    return _mesh(vertices, np.array(corners, np.int64), np.array(lengths, np.int64))
 
 
-def _ply_numbers(data: bytes, start: int, encoding: str) -> Callable[[str], float]:
-    """A function that takes the next number, of a PLY type, from the body of the file."""
-    if encoding == "ascii":
-        words = iter(data[start:].split())
-        return lambda kind: float(next(words, b"nothing"))  # which is no number
-    order = {"binary_little_endian": "<", "binary_big_endian": ">"}[encoding]
-    formats = {kind: struct.Struct(order + letter) for kind, letter in _PLY_TYPES.items()}
-    position = start
+def _mesh(
+    vertices: NDArray,
+    corners: NDArray = np.empty(0, np.int64),  # noqa: B008
+    lengths: NDArray[np.integer] = np.empty(0, np.int64),  # noqa: B008
+) -> Mesh:
+    """A mesh of (V, 3) vertices and polygons, which have so many of the corners each.
 
-    def take(kind: str) -> float:
-        nonlocal position
-        form = formats[kind]
-        (number,) = form.unpack_from(data, position)
-        position += form.size
-        return number
+    Polygons are taken to be convex, and cut around their first corner.
 
-    return take
+    Raises:
+        Malformed: there are no vertices, they are not finite, or a corner is none of them.
+    """
+    if not len(vertices):
+        raise Malformed(_NO_VERTICES)
+    with np.errstate(over="ignore", invalid="ignore"):
+        vertices = np.ascontiguousarray(vertices, np.float32)
+    if not np.isfinite(vertices).all():
+        raise Malformed("it holds NaN or infinite coordinates")
+    if len(corners) > 4 * MAX_ROWS:
+        raise Malformed(_TOO_LARGE)
+    if not ((corners >= 0) & (corners < len(vertices))).all():
+        raise Malformed("it has triangles of vertices that it lacks")
+    whole = corners.astype(np.int32)
+    if not np.array_equal(whole, corners):
+        raise Malformed("the corners of its faces are no whole numbers")
+    starts, fans = np.cumsum(lengths) - lengths, np.maximum(lengths - 2, 0)
+    first = np.repeat(starts, fans)
+    turn = np.arange(len(first)) - np.repeat(np.cumsum(fans) - fans, fans)
+    triangles = whole[np.stack([first, first + turn + 1, first + turn + 2], 1)]
+    return Mesh(vertices, triangles if len(triangles) else None)

@@ -7,37 +7,36 @@ In the flow speech -> features -> codes -> motion -> mesh -> **file**.
 from __future__ import annotations
 
 import os
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 
+from codetalker.arrays import Arrays, Field, open_npz
 from codetalker.errors import MotionError
+from codetalker.reading import refusing
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
     from codetalker.vertex_motion import VertexMotion
 
 _FORMAT_VERSION = 1
+FPS = Field(np.float64, "", "1", most=100_000)
+_VERSION = {"format_version": Field(np.int64)}
 
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of motion file: the arrays that it must have, and how large they may be together."""
-
-    arrays: frozenset[str]
-    max_bytes: int
-
-
-WEIGHTS = Kind(frozenset({"weights", "names", "fps"}), 4 << 30)
-"""Unpacked 60 hours at 100 fps, and no bomb."""
-VERTICES = Kind(frozenset({"vertices", "template", "fps"}), 64 << 30)
-"""Five hours of the largest published face."""
+WEIGHTS = {
+    "weights": Field(np.float32, "frames names"),
+    "names": Field(str, "names"),
+    "head": Field(np.float32, "frames 3", optional=True),
+    "fps": FPS,
+}
+VERTICES = {
+    "template": Field(np.float32, "vertices 3"),
+    "vertices": Field(np.float32, "frames vertices 3"),
+    "triangles": Field(np.int32, "triangles 3", least=0, optional=True),
+    "fps": FPS,
+}
 
 
 def write_weights(path: Path, motion: Motion) -> None:
@@ -68,34 +67,18 @@ def write_vertices(path: Path, motion: VertexMotion) -> None:
     np.savez(path, **arrays)
 
 
-@contextmanager
-def opened(path: str | os.PathLike[str], kind: Kind) -> Iterator[NpzFile]:
-    """The arrays of a motion file, opened as data.
+def read_motion(path: str | os.PathLike[str], layout: Mapping[str, Field]) -> Arrays:
+    """The arrays of a motion file, `WEIGHTS` or `VERTICES`, `fps` as a number.
 
     Raises:
-        MotionError: there is no such file, it is none of this kind, or what is done with the arrays
-            shows that it is damaged.
+        MotionError: there is no such file, it is none of this kind, or it is damaged.
     """
     path = Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > kind.max_bytes:
-            raise MotionError(f"{path} unpacks to {size >> 30} GiB; split the motion")
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = (kind.arrays | {"format_version"}) - set(arrays.files)
-            if missing:
-                raise MotionError(
-                    f"{path} is no motion file of this kind: it lacks "
-                    f"{', '.join(sorted(missing))}; save one with its motion's save()"
-                )
-            if int(arrays["format_version"]) > _FORMAT_VERSION:
-                raise MotionError(
-                    f"{path} has format version {int(arrays['format_version'])}; upgrade "
-                    "codetalker-face to read it"
-                )
-            yield arrays
-    except FileNotFoundError:
-        raise MotionError(f"{path} does not exist; check the spelling of the path") from None
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        raise MotionError(f"{path} is no readable motion file ({error}); save it again") from None
+    what, remedy = f"{path} is no readable motion file", "save one with its motion's save()"
+    with refusing(MotionError, what, remedy), open_npz(path) as file:
+        version = int(file.read(_VERSION)["format_version"])
+        if version > _FORMAT_VERSION:
+            raise MotionError(
+                f"{path} has format version {version}; upgrade codetalker-face to read it"
+            )
+        return file.read(layout)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from codetalker.errors import OptionError, did_you_mean
+from codetalker.reading import Malformed
+from codetalker.typed import build
 
 SPEECH_RATE = 50
 """Hz; wav2vec 2.0 makes one feature of 320 samples at 16 kHz."""
+_MOST_LAYERS, _LARGEST_SIZE = 64, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class PaperCodecConfig:
                 f"{self.frame_code_width} unless code_projection is set"
             )
         _need_divisor("codec", self.width, self.heads)
+        _need_sizes("codec", self)
 
     @property
     def frame_code_width(self) -> int:
@@ -95,6 +97,10 @@ class SpeechConfig:
 
     def __post_init__(self) -> None:
         _need_divisor("speech", self.hidden_size, self.num_attention_heads)
+        _need_sizes("speech", self)
+        lengths = {len(self.conv_dim), len(self.conv_kernel), len(self.conv_stride)}
+        if len(lengths) > 1 or not 0 < max(lengths) <= _MOST_LAYERS:
+            raise OptionError("speech: conv_dim, conv_kernel and conv_stride differ in length")
 
     @property
     def hop(self) -> int:
@@ -151,6 +157,9 @@ class PaperTalkerConfig:
 
     def __post_init__(self) -> None:
         _need_divisor("talker", self.width, self.heads)
+        _need_sizes("talker", self)
+        if not 0 < self.fps <= 1000:
+            raise OptionError(f"talker: fps {self.fps} is none")
         if self.heads & (self.heads - 1):
             raise OptionError(f"talker: heads must be a power of two, not {self.heads}")
         if self.default_subject not in self.subjects:
@@ -190,6 +199,15 @@ class PaperConfig:
     def __post_init__(self) -> None:
         if self.codec.halvings:
             raise OptionError("the talker predicts codes at the frame rate: halvings must be 0")
+
+
+def _need_sizes(where: str, config: object) -> None:
+    """See that whole numbers can be those of a model that fits on a disk."""
+    for name, value in vars(config).items():
+        most = _MOST_LAYERS if "layers" in name or name == "halvings" else _LARGEST_SIZE
+        for size in value if isinstance(value, tuple) else (value,):
+            if type(size) is int and not (name != "halvings") <= size <= most:
+                raise OptionError(f"{where}: {name} is {size}; choose from 1 to {most}")
 
 
 def _need_divisor(where: str, width: int, heads: int) -> None:
@@ -291,38 +309,7 @@ def from_dict(values: Mapping[str, Any]) -> PaperConfig:
         OptionError: a key is unknown (the nearest valid one is named), missing, or of the
             wrong type.
     """
-    return _build(PaperConfig, values, "config")
-
-
-_T = TypeVar("_T")
-
-
-def _build(kind: type[_T], values: object, where: str) -> _T:
-    if not isinstance(values, Mapping):
-        raise OptionError(f"{where} must be an object with named values, not {values!r}")
-    types_by_name = typing.get_type_hints(kind)
-    arguments = {}
-    for key, value in values.items():
-        if key not in types_by_name:
-            raise OptionError(f"{where} has no key {key!r}; {did_you_mean(key, types_by_name)}")
-        arguments[key] = _convert(types_by_name[key], value, f"{where}.{key}")
     try:
-        return kind(**arguments)
-    except TypeError as error:  # a field without default is missing
-        raise OptionError(f"{where}: {error}") from error
-
-
-def _convert(kind: Any, value: Any, where: str) -> Any:
-    """`value` from JSON as the field type `kind`: a nested config, a tuple or a plain value."""
-    if dataclasses.is_dataclass(kind):
-        return _build(typing.cast(type, kind), value, where)
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise OptionError(f"{where} must be a list, not {value!r}")
-        return tuple(_convert(typing.get_args(kind)[0], item, where) for item in value)
-    choices = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
-    if float in choices and type(value) is int:
-        return float(value)
-    if type(value) not in choices:  # exactly: a bool is no int
-        raise OptionError(f"{where} must be {kind}, not {value!r}")
-    return value
+        return build(PaperConfig, values, "config")
+    except Malformed as error:
+        raise OptionError(str(error)) from None

@@ -23,6 +23,7 @@ from codetalker.model_folder import CONFIG, damaged, file_digest, read_config, w
 from codetalker.paper.config import PaperCodecConfig, PaperConfig, from_dict, to_dict
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import portable_name
+from codetalker.reading import Malformed, refusing
 from codetalker.training.loop import BEST, load_checkpoint
 from codetalker.training.trained import read_trained, undescribed
 
@@ -66,20 +67,23 @@ def read_model(folder: Path) -> tuple[PaperModel, Mesh | None]:
     """
     config, checksum = _read_description(folder)
     path = folder / WEIGHTS
-    try:
+    missing = f"{path} cannot be read: it is missing; import it again"
+    with refusing(ModelError, f"{path} cannot be read", "import it again", missing):
         if file_digest(path) != checksum:
             raise damaged(path)
         stored = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); import it again") from error
-    with torch.device("meta"):
-        model = PaperModel(config)
-    names = {portable_name(name): name for name in model.state_dict()}
-    ours = {names.get(name, name): tensor for name, tensor in stored.items()}
-    try:
+    with refusing(ModelError, f"{path} does not fit {CONFIG}", "import it again"):
+        with torch.device("meta"):
+            model = PaperModel(config)
+        kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+        names = {portable_name(name): name for name in kinds}
+        ours = {names.get(name, name): tensor for name, tensor in stored.items()}
         model.load_state_dict(ours, assign=True)
-    except RuntimeError as error:
-        raise ModelError(f"{path} does not fit {CONFIG}; import it again") from error
+        for name, tensor in ours.items():
+            if tensor.is_floating_point() != kinds[name].is_floating_point:
+                raise Malformed(f"{name} is of type {tensor.dtype}")
+            if not torch.isfinite(tensor).all():
+                raise Malformed(f"{name} is not finite")
     face = read_mesh(folder / TEMPLATE) if (folder / TEMPLATE).exists() else None
     return model.eval().requires_grad_(False), face
 
@@ -101,10 +105,11 @@ def _read_description(folder: Path) -> tuple[PaperConfig, str]:
             f"{folder} holds a model of family {content.get('family')!r}, not {_FAMILY!r}; make "
             "one with: codetalker import-official"
         )
-    try:
-        return from_dict(content["config"]), str(content["files"][WEIGHTS])
-    except (OptionError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{folder / CONFIG} is malformed: {error}; import it again") from error
+    with refusing(ModelError, f"{folder / CONFIG} is malformed", "import it again"):
+        try:
+            return from_dict(content["config"]), str(content["files"][WEIGHTS])
+        except OptionError as error:
+            raise Malformed(str(error)) from None
 
 
 def read_codec(path: Path) -> tuple[PaperCodecConfig, dict[str, Tensor]]:

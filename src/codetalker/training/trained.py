@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from codetalker.errors import ModelError
+from codetalker.reading import read_json
 from codetalker.training.loop import BEST, load_checkpoint
 from codetalker.training.run_record import RUN
 
@@ -27,7 +27,7 @@ def read_trained(path: Path, stage: str) -> tuple[dict[str, Any], dict[str, Tens
     file = path / BEST if path.is_dir() else path
     state = load_checkpoint(file)
     try:
-        record = json.loads((file.parent / RUN).read_text())["config"]
+        record = read_json(file.parent / RUN)["config"]
         of = record["stage"]
     except (OSError, ValueError, KeyError, TypeError):
         raise undescribed(path, stage) from None

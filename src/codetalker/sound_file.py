@@ -1,0 +1,281 @@
+"""Sound of a file: its samples on the clock of the film that they belong to.
+
+In the flow **speech** -> features -> codes -> motion. Time 0 is where the pictures begin, or the
+sound where there are none. What the time stamps say is missing, packets that were dropped or
+damaged, is silence; a track that begins late begins late.
+"""
+
+from __future__ import annotations
+
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import av
+import av.error
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from numpy.typing import NDArray
+
+from codetalker.downmix import as_floats
+from codetalker.errors import AudioError
+from codetalker.reading import refusing
+
+STANDARD_INPUT = "-"
+_FORMATS = (
+    "aac ac3 aiff amr amrnb amrwb ape apm aptx aptx_hd asf au avi caf dsf dts dtshd eac3 flac flv "
+    "g722 gsm gxf iff ircam ivf loas matroska mlp mov mp3 mpc mpc8 mpeg mpegts mxf nut ogg osq pvf "
+    "rm smjpeg sox tak truehd tta voc w64 wav webm wv xa xwma"
+)
+"""Containers, by FFmpeg's names: playlists and lists of parts, which lead to other files, are none
+of them."""
+_OPEN = {"format_whitelist": _FORMATS.replace(" ", ","), "protocol_whitelist": "file"}
+_MAX_SPOOLED = 4 << 30
+"""Bytes that may come from a pipe."""
+_JITTER = 0.03
+"""Seconds by which time stamps may be off: what is less is rounding."""
+_BEYOND = 1.0
+"""Seconds after the end that the container tells, from where on time stamps are wrong."""
+_BATCH = 1.0
+"""Seconds of the pieces, at least: decoded frames may hold 10 ms only."""
+_MAX_SILENCE = 24 * 3600.0
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Some samples, without a gap after those before.
+
+    Attributes:
+        samples: (N, C) float32, full scale -1..1.
+        rate: Hz.
+        channels: C names, as FFmpeg has them.
+    """
+
+    samples: NDArray[np.float32]
+    rate: int
+    channels: tuple[str, ...]
+
+
+def pieces(path: Path, track: int | None = None, note: Note = lambda line: None) -> Iterator[Piece]:
+    """The sound of a file, in pieces of about a second.
+
+    Args:
+        path: a file or pipe; `-` is standard input.
+        track: which of its sound tracks, from 1; the default one for None.
+        note: told in a line what is missing or damaged.
+
+    Raises:
+        AudioError: it cannot be read, or there is no such track.
+    """
+    remedy = "convert it to WAV or FLAC"
+    with (
+        refusing(AudioError, f"the sound of {path} cannot be decoded", remedy),
+        _opened(path) as source,
+    ):
+        yield from _joined(_placed(source, _track(source, path, track), path, note))
+
+
+def _joined(parts: Iterator[Piece]) -> Iterator[Piece]:
+    """The same in pieces of a second or more."""
+    held: list[Piece] = []
+    for part in parts:
+        if held and (part.rate, part.channels) != (held[0].rate, held[0].channels):
+            yield _one(held)
+            held = []
+        held.append(part)
+        if sum(len(p.samples) for p in held) >= _BATCH * part.rate:
+            yield _one(held)
+            held = []
+    if held:
+        yield _one(held)
+
+
+def _one(parts: list[Piece]) -> Piece:
+    samples = np.concatenate([part.samples for part in parts])
+    return Piece(samples, parts[0].rate, parts[0].channels)
+
+
+def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note) -> Iterator[Piece]:
+    """The decoded frames, with silence where time stamps leave room."""
+    start = _pictures_begin(source)
+    end = None if source.duration is None else source.duration / av.time_base
+    at = 0.0  # seconds of sound so far
+    shift = None if start is None else -start  # from time stamps to seconds of sound
+    damaged, missing, first_missing = 0, 0.0, 0.0
+    decoded = False
+    for frame in _decoded(source, stream):
+        if frame is None:
+            damaged += 1
+            continue
+        samples, rate = _floats(frame), frame.sample_rate
+        names = tuple(channel.name for channel in frame.layout.channels)
+        stamp = None if frame.pts is None else float(frame.pts * (frame.time_base or 0))
+        if stamp is not None:
+            if shift is None:
+                shift = -stamp
+            gap = stamp + shift - at
+            if not decoded and gap < 0:  # before the pictures
+                cut = min(len(samples), round(-gap * rate))
+                at_stamp = stamp + shift + cut / rate
+                samples = samples[cut:]
+                if not len(samples):
+                    continue
+                gap = at_stamp - at
+            believed = end is None or stamp + shift <= end + _BEYOND
+            if gap > _JITTER and believed and gap < _MAX_SILENCE:
+                if decoded:
+                    first_missing = first_missing if missing else at
+                    missing += gap
+                yield from _silence(gap, rate, names)
+                at += gap
+            elif abs(gap) > _JITTER:
+                shift -= gap  # another clock from here on
+        decoded = True
+        yield Piece(samples, rate, names)
+        at += len(samples) / rate
+    if not decoded:
+        if damaged:
+            raise AudioError(f"the sound of {path} cannot be decoded; convert it to WAV or FLAC")
+        raise AudioError(f"{path} holds no sound samples; check the recording")
+    if missing:
+        note(
+            f"{path}: {missing:.1f} s of sound are missing, first at {first_missing:.1f} s; "
+            "there is silence in their place"
+        )
+    elif damaged:
+        note(f"{path}: the sound is damaged in {damaged} places; it may be shorter than it was")
+
+
+def _silence(seconds: float, rate: int, names: tuple[str, ...]) -> Iterator[Piece]:
+    left = round(seconds * rate)
+    while left > 0:
+        count = min(left, rate)
+        yield Piece(np.zeros((count, len(names)), np.float32), rate, names)
+        left -= count
+
+
+def _decoded(source: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame | None]:
+    """The frames of a track; None for a packet that is damaged, which costs itself alone."""
+    try:
+        for packet in source.demux(stream):
+            try:
+                yield from packet.decode()
+            except av.error.InvalidDataError:
+                yield None
+    except av.error.FFmpegError:
+        yield None
+
+
+def _floats(frame: av.AudioFrame) -> NDArray[np.float32]:
+    """(N, C) float32 of a decoded frame of any sample type."""
+    if frame.format.name.startswith("s64"):
+        frame.pts = None
+        (frame,) = av.AudioResampler("dbl", frame.layout, frame.sample_rate).resample(frame)
+    array = frame.to_ndarray()
+    array = array.T if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels)
+    return as_floats(array)
+
+
+def _pictures_begin(source: InputContainer) -> float | None:
+    """Seconds of the first picture on the container's clock; None without moving pictures."""
+    starts = [
+        float(stream.start_time * (stream.time_base or 0))
+        for stream in source.streams.video
+        if stream.start_time is not None and not stream.disposition & Disposition.attached_pic
+    ]
+    return min(starts, default=None)
+
+
+def _track(source: InputContainer, path: Path, track: int | None) -> AudioStream:
+    tracks = source.streams.audio
+    if not tracks:
+        raise AudioError(f"{path} has no sound track; name a file with speech in it")
+    if track is None:
+        default = [t for t in tracks if t.disposition & Disposition.default]
+        return (default or list(tracks))[0]
+    if not 1 <= track <= len(tracks):
+        there = ", ".join(f"{i} ({_described(t)})" for i, t in enumerate(tracks, 1))
+        raise AudioError(f"{path} has no sound track {track}; it has {there}")
+    return tracks[track - 1]
+
+
+def _described(stream: AudioStream) -> str:
+    parts = (stream.language, stream.codec_context.name, stream.metadata.get("title"))
+    return " ".join(part for part in parts if part)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[InputContainer]:
+    """A container that leads nowhere else."""
+    with _seekable(path) as source:
+        try:
+            # "file:" and the whitelists keep names and playlists from reaching other places.
+            opened = av.open(source, "r", options=dict(_OPEN), metadata_errors="replace")
+        except av.error.PermissionError:
+            raise AudioError(f"{path} cannot be read: permission denied; check its mode") from None
+        except (av.error.FFmpegError, ValueError):
+            raise AudioError(
+                f"{path} is not an audio or video file that can be decoded; convert it to WAV or "
+                "FLAC"
+            ) from None
+        with opened:
+            yield opened
+
+
+@contextmanager
+def _seekable(path: Path) -> Iterator[str | IO[bytes]]:
+    """What can be opened: a file by its name, a pipe by what comes out of it."""
+    if str(path) == STANDARD_INPUT:
+        with _spooled(sys.stdin.buffer, "standard input") as file:
+            yield file
+        return
+    if _is_pipe(path):
+        with path.open("rb") as stream, _spooled(stream, str(path)) as file:
+            yield file
+        return
+    yield f"file:{path}"
+
+
+@contextmanager
+def _spooled(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
+    """All that comes out of a pipe, in a file without a name."""
+    with tempfile.TemporaryFile() as file:
+        while block := stream.read(1 << 20):
+            file.write(block)
+            if file.tell() > _MAX_SPOOLED:
+                raise AudioError(f"{name} gives more than 4 GiB; write it to a file first")
+        if not file.tell():
+            raise AudioError(f"{name} is empty; see whether what writes to it has failed")
+        file.seek(0)
+        yield file
+
+
+def _is_pipe(path: Path) -> bool:
+    """Whether it has no end that is known: a pipe, a socket, a terminal.
+
+    Raises:
+        AudioError: there is nothing, nothing in it, or a folder.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise AudioError(f"{path} does not exist; check the spelling of the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(f"{path} cannot be read: {reason}; check the path") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise AudioError(f"{path} is a directory; name an audio or video file in it")
+    if not stat.S_ISREG(found.st_mode):
+        return True
+    if not found.st_size:
+        raise AudioError(f"{path} is an empty file; record or copy it again")
+    return False
