@@ -113,10 +113,10 @@ def joined(starts: list[int], lengths: list[int]) -> dict[str, np.ndarray]:
         ({"names": np.array(["a", "a"])}, "a clip name occurs twice"),
         ({"names": np.array(["a", "c"])}, r"lacks c\.flac"),
         ({"names": np.array([{"a": 1}, None], object)}, "not a readable npz file"),
-        (joined([-1, 12], [12, 18]), "do not divide into 2 clips"),
-        (joined([0, 12], [0, 18]), "do not divide into 2 clips"),
+        (joined([-1, 12], [12, 18]), "starts is -1 ... 12, not from 0"),
+        (joined([0, 12], [0, 18]), "lengths is 0 ... 18, not from 1"),
         (joined([0, 12], [12, 19]), "do not divide into 2 clips"),
-        (joined([0], [12]), "do not divide into 2 clips"),
+        (joined([0], [12]), "starts have shape"),
     ],
 )
 def test_malformed_motion_is_refused(tmp_path: Path, arrays: dict, message: str) -> None:

@@ -186,7 +186,7 @@ def test_a_bad_motion_file_gives_one_line(tmp_path: Path, case: str) -> None:
     [
         ("a.glbb", "did you mean .glb"),
         ("a.nzp", "did you mean .npz"),
-        ("a.tar", "choose from .npz, .csv, .glb, .html, .mp4"),
+        ("a.tar", "choose from .npz, .csv, .glb, .mp4, .html"),
         ("a", "no format has the suffix ''"),
         ("no/a.npz", "does not exist; create it"),
         ("folder.npz", "is a directory"),
@@ -247,9 +247,9 @@ def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(
 
 
 def test_every_form_has_one_writer_for_a_suffix_and_every_writer_is_there() -> None:
-    assert files.formats_of(Motion) == (".npz", ".csv", ".glb", ".html", ".mp4", ".obj", ".ply")
-    assert files.formats_of(Animation) == (".glb", ".html", ".mp4", ".obj", ".ply")
-    assert files.formats_of(VertexMotion) == (".npz", ".glb", ".html", ".mp4", ".obj", ".ply")
+    assert files.formats_of(Motion) == (".npz", ".csv", ".glb", ".mp4", ".html", ".obj", ".ply")
+    assert files.formats_of(Animation) == (".glb", ".mp4", ".html", ".obj", ".ply")
+    assert files.formats_of(VertexMotion) == (".npz", ".glb", ".mp4", ".html", ".obj", ".ply")
     for form in files.FORMATS:
         module, function = form.writer.split(":")
         assert callable(getattr(import_module(module), function))

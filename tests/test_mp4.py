@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 from codetalker.animation import Animation
 from codetalker.audio import Waveform
 from codetalker.errors import OptionError, OutputError
+from codetalker.files.html import flac
 from codetalker.files.mp4 import write_mp4
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
+from conftest import write_sound
 
 SIZE = 64
 
@@ -75,6 +78,58 @@ def test_sound_and_mouth_come_together(tmp_path: Path) -> None:
     seen, _ = pictures(tmp_path / "a.mp4")
     change = np.abs(np.diff(seen.astype(int), axis=0)).mean(axis=(1, 2, 3))
     assert change.argmax() + 1 == frames // 2
+
+
+@pytest.mark.parametrize(
+    ("rate", "layout", "channels"), [(44100, "stereo", 2), (8000, "mono", 1), (48000, "5.1", 6)]
+)
+@pytest.mark.parametrize("suffix", [".mp4", ".html"])
+def test_the_sound_is_the_recordings_own(
+    tmp_path: Path, rate: int, layout: str, channels: int, suffix: str
+) -> None:
+    """At its rate, with its channels, in its spectrum up to AAC's band limit, and at once."""
+    random = np.random.default_rng(0)
+    own = 0.1 * random.standard_normal((2 * rate, channels)).astype(np.float32)
+    own *= np.repeat([1, 0.05] * 4, rate // 4)[:, None]  # loud and quiet, for the time
+    recording = write_sound(tmp_path / "a.wav", own, rate, codec="pcm_f32le", layout=layout)
+    motion = replace(Motion(np.zeros((50, 1)), ("jawOpen",), 25), audio=Waveform.load(recording))
+    place = tmp_path / f"b{suffix}"
+    if suffix == ".mp4":
+        motion.save(place, size=SIZE)
+    else:
+        place.write_bytes(flac(motion.audio))
+    with av.open(str(place)) as film:
+        stream = film.streams.audio[0]
+        assert (stream.rate, stream.layout.name) == (rate, layout)
+        frames = list(film.decode(stream))
+    theirs = np.concatenate([frame.to_ndarray() for frame in frames], axis=1)
+    if suffix == ".html":
+        theirs = theirs.reshape(-1, channels).T / 32768
+    begins = round(float(frames[0].time) * rate)
+    theirs = theirs[:, max(0, -begins) :][:, : len(own)]
+    assert theirs.shape[1] >= len(own) - rate // 100
+    for mine, other in zip(own.T, theirs, strict=True):
+        if suffix == ".mp4" and layout == "5.1" and other.std() < 1e-2:
+            continue  # AAC keeps of the low-frequency channel the lowest band alone
+        part = slice(rate // 2, rate // 2 + len(other) // 2)
+        lags = range(-rate // 100, rate // 100 + 1)
+        alike = [np.dot(mine[part], np.roll(other, -lag)[part]) for lag in lags]
+        assert lags[int(np.argmax(alike))] == 0
+        spectra = [np.abs(np.fft.rfft(x[: len(other)]))[1:] for x in (mine, other)]
+        top = min(0.45, 15000 / rate) * 2
+        bands = [np.array_split(s[: int(top * len(s))], 8) for s in spectra]
+        level = [[np.sqrt(np.mean(band**2)) for band in s] for s in bands]
+        assert np.abs(20 * np.log10(np.divide(*level))).max() < 1.5  # dB
+
+
+def test_a_recording_that_is_gone_leaves_what_was_heard(tmp_path: Path) -> None:
+    recording = write_sound(tmp_path / "a.wav", np.full((48000, 2), 9000, np.int16), 48000,
+                            layout="stereo")  # fmt: skip
+    audio = Waveform.load(recording)
+    recording.unlink()
+    motion = replace(Motion(np.zeros((25, 1)), ("jawOpen",), 25), audio=audio)
+    heard, rate = sound(motion.save(tmp_path / "b.mp4", size=SIZE))
+    assert heard[rate // 4 : rate // 2].mean() == pytest.approx(9000 / 32768, rel=0.02)
 
 
 def test_a_long_motion_is_posed_in_pieces(tmp_path: Path) -> None:

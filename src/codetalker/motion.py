@@ -51,7 +51,7 @@ def parse_fps(text: str) -> float:
         OptionError: it is no such number, or out of range.
     """
     try:
-        fps = float(Fraction(text))
+        fps = float(Fraction(text)) if "/" in text else float(text)
     except (ValueError, ZeroDivisionError, OverflowError):
         raise OptionError(f"fps {shown(text)} is no number; write 25 or 30000/1001") from None
     short_for = [n * 1000 / 1001 for n in NTSC if abs(fps - n * 1000 / 1001) < 0.005]

@@ -57,12 +57,17 @@ class Piece:
     Attributes:
         samples: (N, C) float32, full scale -1..1.
         rate: Hz.
-        channels: C names, as FFmpeg has them.
+        layout: of the channels, as FFmpeg calls it: `mono`, `stereo`, `5.1`.
     """
 
     samples: NDArray[np.float32]
     rate: int
-    channels: tuple[str, ...]
+    layout: str
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """C names, as FFmpeg has them: `FL`, `FC`."""
+        return tuple(channel.name for channel in av.AudioLayout(self.layout).channels)
 
 
 def pieces(path: Path, track: int | None = None, note: Note = lambda line: None) -> Iterator[Piece]:
@@ -88,7 +93,7 @@ def _joined(parts: Iterator[Piece]) -> Iterator[Piece]:
     """The same in pieces of a second or more."""
     held: list[Piece] = []
     for part in parts:
-        if held and (part.rate, part.channels) != (held[0].rate, held[0].channels):
+        if held and (part.rate, part.layout) != (held[0].rate, held[0].layout):
             yield _one(held)
             held = []
         held.append(part)
@@ -101,7 +106,7 @@ def _joined(parts: Iterator[Piece]) -> Iterator[Piece]:
 
 def _one(parts: list[Piece]) -> Piece:
     samples = np.concatenate([part.samples for part in parts])
-    return Piece(samples, parts[0].rate, parts[0].channels)
+    return Piece(samples, parts[0].rate, parts[0].layout)
 
 
 def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note) -> Iterator[Piece]:
@@ -117,7 +122,6 @@ def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note)
             damaged += 1
             continue
         samples, rate = _floats(frame), frame.sample_rate
-        names = tuple(channel.name for channel in frame.layout.channels)
         stamp = None if frame.pts is None else float(frame.pts * (frame.time_base or 0))
         if stamp is not None:
             if shift is None:
@@ -135,12 +139,12 @@ def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note)
                 if decoded:
                     first_missing = first_missing if missing else at
                     missing += gap
-                yield from _silence(gap, rate, names)
+                yield from _silence(gap, rate, _layout(frame), samples.shape[1])
                 at += gap
             elif abs(gap) > _JITTER:
                 shift -= gap  # another clock from here on
         decoded = True
-        yield Piece(samples, rate, names)
+        yield Piece(samples, rate, _layout(frame))
         at += len(samples) / rate
     if not decoded:
         if damaged:
@@ -155,11 +159,11 @@ def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note)
         note(f"{path}: the sound is damaged in {damaged} places; it may be shorter than it was")
 
 
-def _silence(seconds: float, rate: int, names: tuple[str, ...]) -> Iterator[Piece]:
+def _silence(seconds: float, rate: int, layout: str, channels: int) -> Iterator[Piece]:
     left = round(seconds * rate)
     while left > 0:
         count = min(left, rate)
-        yield Piece(np.zeros((count, len(names)), np.float32), rate, names)
+        yield Piece(np.zeros((count, channels), np.float32), rate, layout)
         left -= count
 
 
@@ -173,6 +177,11 @@ def _decoded(source: InputContainer, stream: AudioStream) -> Iterator[av.AudioFr
                 yield None
     except av.error.FFmpegError:
         yield None
+
+
+def _layout(frame: av.AudioFrame) -> str:
+    """What the channels are; one or two of which nothing is known are the usual ones."""
+    return {1: "mono", 2: "stereo"}.get(frame.layout.nb_channels, frame.layout.name)
 
 
 def _floats(frame: av.AudioFrame) -> NDArray[np.float32]:

@@ -59,8 +59,8 @@ FORMATS = (
     Format(".npz", "vertices", "codetalker.files.npz:write_vertices"),
     Format(".csv", "weights", "codetalker.files.livelink:write_livelink"),
     Format(".glb", "animation", "codetalker.files.glb:write_glb"),
-    Format(".html", "animation", "codetalker.files.html:write_html"),
     Format(".mp4", "animation", "codetalker.files.mp4:write_mp4"),
+    Format(".html", "animation", "codetalker.files.html:write_html"),
     Format(".obj", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
     Format(".ply", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
 )

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import numpy as np
-from av.audio.frame import AudioFrame
 
 from codetalker.audio import Waveform
 from codetalker.errors import OutputError
 from codetalker.files.glb import glb_of
+from codetalker.files.sound_track import SoundTrack
 
 if TYPE_CHECKING:
     from codetalker.animation import Animation
@@ -48,14 +47,8 @@ def write_html(path: Path, animation: Animation) -> None:
 
 
 def flac(audio: Waveform) -> bytes:
-    """The sound as a FLAC file, 16 bits a sample."""
+    """The recording's own sound as a FLAC file, 16 bits a sample."""
     stream = BytesIO()
-    full_scale = np.iinfo(np.int16).max
-    samples = np.round(np.clip(audio.samples, -1, 1) * full_scale).astype(np.int16)
     with av.open(stream, "w", format="flac") as file:
-        track = file.add_stream("flac", rate=audio.rate, layout="mono")
-        frame = AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-        frame.sample_rate = audio.rate
-        file.mux(track.encode(frame))
-        file.mux(track.encode(None))
+        SoundTrack(file, "flac", audio).finish()
     return stream.getvalue()

@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from codetalker.audio import Waveform
 from codetalker.errors import OptionError, OutputError
+from codetalker.files.sound_track import SoundTrack
 from codetalker.render.renderer import Renderer
 
 if TYPE_CHECKING:
@@ -32,8 +29,6 @@ _FRAMES_AT_ONCE = 32
 """Meshes posed in one go: 2 MB of the bundled head, however long the motion is."""
 _SMALLEST, _LARGEST = 16, 4096
 """Pixels: one macroblock, and what H.264 decoders of level 5.1 take."""
-_SOUND_RATE = 48_000
-"""Hz; what every player and web site takes, and it keeps AAC's start-up delay short."""
 _H264 = {"crf": "18", "preset": "veryfast"}
 _BT709 = 1
 """ITU-T H.273 code of BT.709, for primaries, transfer curve and matrix."""
@@ -68,7 +63,7 @@ def write_mp4(
     with av.open(os.fspath(path), "w", format="mp4", options={"movflags": "+faststart"}) as film:
         rate = Fraction(animation.fps).limit_denominator(1001)
         pictures = _video_stream(film, rate, size)
-        sound = _Sound(film, animation.audio) if animation.audio is not None else None
+        sound = SoundTrack(film, "aac", animation.audio) if animation.audio is not None else None
         renderer = Renderer.of(animation.rig, size, head_turns=animation.head is not None)
         for i, vertices in enumerate(_posed(animation)):
             if sound:
@@ -97,36 +92,3 @@ def _posed(animation: Animation) -> Iterator[NDArray[np.float32]]:
     """The face of each frame, (V, 3) metres."""
     for start in range(0, len(animation), _FRAMES_AT_ONCE):
         yield from animation.vertices(slice(start, start + _FRAMES_AT_ONCE))
-
-
-class _Sound:
-    """The sound track, written piece by piece so that it lies beside its pictures in the file."""
-
-    def __init__(self, film: OutputContainer, audio: Waveform) -> None:
-        self._film = film
-        self._audio = audio
-        self._done = 0
-        self._stream: AudioStream = film.add_stream("aac", rate=_SOUND_RATE, layout="mono")
-        self._convert = AudioResampler("fltp", "mono", _SOUND_RATE)
-
-    def write_until(self, seconds: float) -> None:
-        """Write what is not yet written of the sound up to a time."""
-        end = min(round(seconds * self._audio.rate), len(self._audio.samples))
-        if end <= self._done:
-            return
-        piece = np.ascontiguousarray(self._audio.samples[None, self._done : end], np.float32)
-        frame = AudioFrame.from_ndarray(np.clip(piece, -1, 1), format="fltp", layout="mono")
-        frame.sample_rate = self._audio.rate
-        frame.pts, frame.time_base = self._done, Fraction(1, self._audio.rate)
-        self._done = end
-        self._encode(frame)
-
-    def finish(self) -> None:
-        """Write the rest and what the converter and the encoder still hold."""
-        self.write_until(self._audio.duration)
-        self._encode(None)
-        self._film.mux(self._stream.encode(None))
-
-    def _encode(self, frame: AudioFrame | None) -> None:
-        for converted in self._convert.resample(frame):
-            self._film.mux(self._stream.encode(converted))
