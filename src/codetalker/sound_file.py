@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import av
 import av.error
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from codetalker.downmix import as_floats
 from codetalker.errors import AudioError
+from codetalker.ogg import Link, links
 from codetalker.reading import refusing
 
 STANDARD_INPUT = "-"
@@ -36,7 +37,7 @@ _FORMATS = (
 )
 """Containers, by FFmpeg's names: playlists and lists of parts, which lead to other files, are none
 of them."""
-_OPEN = {"format_whitelist": _FORMATS.replace(" ", ","), "protocol_whitelist": "file"}
+_OPEN = {"format_whitelist": _FORMATS.replace(" ", ","), "protocol_whitelist": ""}
 _MAX_SPOOLED = 4 << 30
 """Bytes that may come from a pipe."""
 _JITTER = 0.03
@@ -84,9 +85,11 @@ def pieces(path: Path, track: int | None = None, note: Note = lambda line: None)
     remedy = "convert it to WAV or FLAC"
     with (
         refusing(AudioError, f"the sound of {path} cannot be decoded", remedy),
-        _opened(path) as source,
+        _parts(path) as parts,
     ):
-        yield from _joined(_placed(source, _track(source, path, track), path, note))
+        for part in parts:
+            with _opened(part, path) as source:
+                yield from _joined(_placed(source, _track(source, path, track), path, note))
 
 
 def _joined(parts: Iterator[Piece]) -> Iterator[Piece]:
@@ -223,26 +226,30 @@ def _described(stream: AudioStream) -> str:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[InputContainer]:
-    """A container that leads nowhere else."""
-    with _seekable(path) as source:
-        try:
-            # "file:" and the whitelists keep names and playlists from reaching other places.
-            opened = av.open(source, "r", options=dict(_OPEN), metadata_errors="replace")
-        except av.error.PermissionError:
-            raise AudioError(f"{path} cannot be read: permission denied; check its mode") from None
-        except (av.error.FFmpegError, ValueError):
-            raise AudioError(
-                f"{path} is not an audio or video file that can be decoded; convert it to WAV or "
-                "FLAC"
-            ) from None
-        with opened:
-            yield opened
+def _opened(part: IO[bytes], path: Path) -> Iterator[InputContainer]:
+    """A container that leads nowhere else: bytes have no name, and playlists no reader."""
+    try:
+        opened = av.open(part, "r", options=dict(_OPEN), metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError):
+        raise AudioError(
+            f"{path} is not an audio or video file that can be decoded; convert it to WAV or FLAC"
+        ) from None
+    with opened:
+        yield opened
 
 
 @contextmanager
-def _seekable(path: Path) -> Iterator[str | IO[bytes]]:
-    """What can be opened: a file by its name, a pipe by what comes out of it."""
+def _parts(path: Path) -> Iterator[list[IO[bytes]]]:
+    """The file, or the links of a chain, of which each is a file."""
+    with _seekable(path) as file:
+        chain = links(file)
+        file.seek(0)
+        yield [cast(IO[bytes], Link(file, *link)) for link in chain] if chain[1:] else [file]
+
+
+@contextmanager
+def _seekable(path: Path) -> Iterator[IO[bytes]]:
+    """A file, or all that comes out of a pipe."""
     if str(path) == STANDARD_INPUT:
         with _spooled(sys.stdin.buffer, "standard input") as file:
             yield file
@@ -251,7 +258,13 @@ def _seekable(path: Path) -> Iterator[str | IO[bytes]]:
         with path.open("rb") as stream, _spooled(stream, str(path)) as file:
             yield file
         return
-    yield f"file:{path}"
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise AudioError(f"{path} cannot be read: {reason}; check its mode") from None
+    with file:
+        yield file
 
 
 @contextmanager
