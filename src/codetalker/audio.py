@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,8 @@ __all__ = ["SAMPLE_RATE", "StreamResampler", "Waveform", "as_mono", "checked_rat
 _MAX_CHANNELS = 64
 """FFmpeg's own limit."""
 _MAX_LEVEL = 16.0  # floats far beyond full scale are integers that were not divided
-_MAX_SECONDS = 24 * 3600  # a small compressed file can hold days of silence: 24 h are 5.5 GB
+_MAX_SECONDS = 24 * 3600  # a small compressed file can hold days of silence
+_MAX_SECONDS_WHOLE = 5 * 3600  # of what is held in memory: 1.2 GB
 _HIGHEST_IN_FILES = 768_000  # Hz, of the fastest converters
 
 
@@ -78,22 +80,14 @@ class Waveform:
         """
         path = Path(path)
         data = bytearray()  # grows in place: no second copy of an hour of sound at the end
-        resampler: StreamResampler | None = None
-        cancelled = False
-        for piece in pieces(path, track, _warn):
-            if resampler is None or resampler.rate != piece.rate:
-                data += resampler.finish().tobytes() if resampler else b""
-                resampler = StreamResampler(_rate_of_file(piece.rate, path))
-            mono, cancel = mixed(piece.samples, piece.channels)
-            cancelled |= cancel
-            _check_samples(mono, str(path))
-            data += resampler.feed(mono).tobytes()
-            if len(data) > 4 * SAMPLE_RATE * _MAX_SECONDS:
-                raise AudioError(f"{path} is longer than 24 hours; cut it into shorter files")
-        assert resampler
-        data += resampler.finish().tobytes()
-        if cancelled:
-            _warn(f"{path}: its two channels cancel each other; the louder one is heard there")
+        for samples in heard(path, track):
+            data += samples.tobytes()
+            if len(data) > 4 * SAMPLE_RATE * _MAX_SECONDS_WHOLE:
+                hours = _MAX_SECONDS_WHOLE // 3600
+                raise AudioError(
+                    f"{path} is longer than {hours} hours; cut it into shorter files, or write "
+                    ".csv, which takes longer ones"
+                )
         return cls(np.frombuffer(data, np.float32), source=Source(path, track))
 
     @classmethod
@@ -127,6 +121,32 @@ class Waveform:
         if rate == self.rate:
             return self
         return Waveform(resample(self.samples, self.rate, rate), rate, self.source)
+
+
+def heard(path: Path, track: int | None = None) -> Iterator[NDArray[np.float32]]:
+    """The sound of a file at 16 kHz, (N,) float32 at a time, about a second each.
+
+    What is raised and warned of is what `Waveform.load` does.
+    """
+    resampler: StreamResampler | None = None
+    cancelled, count = False, 0
+    for piece in pieces(path, track, _warn):
+        if resampler is None or resampler.rate != piece.rate:
+            if resampler is not None:
+                yield resampler.finish()
+            resampler = StreamResampler(_rate_of_file(piece.rate, path))
+        mono, cancel = mixed(piece.samples, piece.channels)
+        cancelled |= cancel
+        _check_samples(mono, str(path))
+        samples = resampler.feed(mono)
+        count += len(samples)
+        if count > SAMPLE_RATE * _MAX_SECONDS:
+            raise AudioError(f"{path} is longer than 24 hours; cut it into shorter files")
+        yield samples
+    assert resampler
+    yield resampler.finish()
+    if cancelled:
+        _warn(f"{path}: its two channels cancel each other; the louder one is heard there")
 
 
 def as_waveform(

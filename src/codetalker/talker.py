@@ -6,12 +6,14 @@ own; who uses a model needs to know this page alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from codetalker.errors import ModelError
 from codetalker.model_folder import find_model, read_config
@@ -105,6 +107,17 @@ class StreamingTalker(Talker, Protocol):
         self, rate: int = ..., *, style: Style | None = None, strength: float = 1.0, seed: int = 0
     ) -> Live:
         """Start a live stream of sound at `rate` Hz."""
+        ...
+
+    def flow(
+        self,
+        sound: Iterable[NDArray[np.float32]],
+        *,
+        style: Style | None = None,
+        strength: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[Motion]:
+        """Motion of (N,) samples at 16 kHz that come one after another, in constant memory."""
         ...
 
     def resume(self, state: StreamState | bytes) -> Live:

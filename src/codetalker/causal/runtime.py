@@ -6,7 +6,7 @@ look-ahead has been heard. `animate` feeds it a whole recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from os import PathLike, cpu_count
@@ -43,7 +43,7 @@ NOT_YET = 1 << 20
 """Frames since a blink, at the start of a recording."""
 
 FEED_SECONDS = 4.0
-"""How much of a recording `animate` feeds at once, for the progress bar's sake."""
+"""How much of a recording is fed at once."""
 
 THREADS = min(4, cpu_count() or 1)
 """Windows that are heard at once; the frames, one after another, keep up with no more."""
@@ -151,17 +151,45 @@ class CausalTalker:
         waveform = as_waveform(audio, rate)
         if fps is not None:
             check_fps(fps)
-        state = self.start(style=style, strength=strength, seed=seed, blinks=blinks, life=life)
+        flow = self.flow(
+            [waveform.samples],
+            style=style,
+            strength=strength,
+            seed=seed,
+            blinks=blinks,
+            life=life,
+        )
         parts = []
-        for piece in _pieces(waveform.samples):
-            parts.append(self.feed(state, piece))
+        for part in flow:
+            parts.append(part)
             if progress:
-                progress(state.received / SAMPLE_RATE, waveform.duration)
-        parts.append(self.finish(state))
-        if progress:
-            progress(waveform.duration, waveform.duration)
+                progress(part.start + part.duration, waveform.duration)
         motion = replace(Motion.joined(parts), audio=waveform)
         return motion if fps is None else motion.resample(fps)
+
+    def flow(
+        self,
+        sound: Iterable[NDArray[np.float32]],
+        *,
+        style: Style | None = None,
+        strength: float = 1.0,
+        seed: int = 0,
+        blinks: bool = True,
+        life: Liveliness = "off",
+    ) -> Iterator[Motion]:
+        """Motion of sound of any length, in constant memory: what `animate` collects.
+
+        Args:
+            sound: (N,) samples at 16 kHz at a time, such as `codetalker.audio.heard` gives.
+            style, strength, seed, blinks, life: as in `animate`.
+
+        Raises:
+            AudioError, StyleError, OptionError: what is wrong with the input, and the remedy.
+        """
+        state = self.start(style=style, strength=strength, seed=seed, blinks=blinks, life=life)
+        for piece in _pieces(sound):
+            yield self.feed(state, piece)
+        yield self.finish(state)
 
     def stream(
         self,
@@ -372,7 +400,15 @@ class CausalTalker:
         return np.asarray(blend, np.float32)
 
 
-def _pieces(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """A recording in pieces of a few seconds."""
+def _pieces(sound: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """The same sound, a few seconds at a time: enough for several windows beside each other."""
     step = int(FEED_SECONDS * SAMPLE_RATE)
-    return (samples[start : start + step] for start in range(0, len(samples), step))
+    held: list[NDArray[np.float32]] = []
+    for part in sound:
+        for start in range(0, len(part), step):
+            held.append(part[start : start + step])
+            if sum(map(len, held)) >= step:
+                yield np.concatenate(held)
+                held = []
+    if held:
+        yield np.concatenate(held)

@@ -15,7 +15,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.disk import check_parent, is_stream
 from codetalker.errors import CodeTalkerError, OptionError, OutputError, did_you_mean
-from codetalker.files import check_output, written_to
+from codetalker.files import check_output, flows, save_flow, written_to
 from codetalker.model_folder import FOR_FILES, find_model
 from codetalker.motion import parse_fps
 from codetalker.places import Place, check_inputs_kept, place, same_place
@@ -23,7 +23,10 @@ from codetalker.progress import ProgressBar
 from codetalker.styles import shares_of
 
 if TYPE_CHECKING:
-    from codetalker.talker import Talker
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from codetalker.talker import StreamingTalker, Talker
 
 _DEFAULT_FORMATS = (".glb", ".mp4")
 _STANDARD_INPUT = Path("-")
@@ -144,8 +147,14 @@ def _animate_one(
     change: Callable[[Any], Any],
     **options: Any,
 ) -> None:
-    from codetalker.audio import Waveform
+    from codetalker.audio import Waveform, heard
+    from codetalker.talker import StreamingTalker
 
+    as_it_comes = len(paths) == 1 and flows(paths[0]) and options["fps"] in (None, talker.fps)
+    if as_it_comes and isinstance(talker, StreamingTalker):
+        given = {name: value for name, value in options.items() if name != "fps"}
+        _animate_as_it_comes(talker, heard(recording, track), paths[0], change, **given)
+        return
     with ProgressBar(recording.name) as bar:
         made = talker.animate(Waveform.load(recording, track), **options, progress=bar.update)
     motion = change(made)
@@ -153,6 +162,28 @@ def _animate_one(
         with ProgressBar(path.name) as bar:
             written = motion.save(path, progress=bar.update)
         print(f"{written}: {motion.duration:.2f} s, {len(motion)} frames at {motion.fps:g} fps")
+
+
+def _animate_as_it_comes(
+    talker: StreamingTalker,
+    sound: Iterator[NDArray[np.float32]],
+    path: Path,
+    change: Callable[[Any], Any],
+    **options: Any,
+) -> None:
+    """In constant memory, however long the recording is."""
+    frames = 0
+
+    def parts() -> Iterator[Any]:
+        nonlocal frames
+        for part in talker.flow(sound, **options):
+            frames += len(part)
+            bar.advance(part.duration)
+            yield change(part)
+
+    with ProgressBar(path.name) as bar:
+        written = save_flow(parts(), path)
+    print(f"{written}: {frames / talker.fps:.2f} s, {frames} frames at {talker.fps:g} fps")
 
 
 def _plan(

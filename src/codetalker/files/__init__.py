@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -45,19 +45,26 @@ class Format:
         takes: the form of motion that is written.
         writer: `module:function`, imported when it is used, of a path and that form; its
             keyword-only parameters are the format's options.
+        flow: `module:function` that writes motion as it comes, in constant memory; or None.
         sequence: a file for every frame, in a folder called like the path without its suffix.
     """
 
     suffix: str
     takes: str
     writer: str
+    flow: str | None = None
     sequence: bool = False
 
 
 FORMATS = (
     Format(".npz", "weights", "codetalker.files.npz:write_weights"),
     Format(".npz", "vertices", "codetalker.files.npz:write_vertices"),
-    Format(".csv", "weights", "codetalker.files.livelink:write_livelink"),
+    Format(
+        ".csv",
+        "weights",
+        "codetalker.files.livelink:write_livelink",
+        "codetalker.files.livelink:write_flow",
+    ),
     Format(".glb", "animation", "codetalker.files.glb:write_glb"),
     Format(".mp4", "animation", "codetalker.files.mp4:write_mp4"),
     Format(".html", "animation", "codetalker.files.html:write_html"),
@@ -110,6 +117,25 @@ def save(
         with replacing(place) as temporary:
             write(temporary, content, **options)
     return place
+
+
+def flows(path: Path) -> bool:
+    """Whether a motion of weights can be written there as it comes."""
+    return any(f.flow and f.suffix == path.suffix.lower() for f in FORMATS)
+
+
+def save_flow(parts: Iterable[Savable], path: Path) -> Path:
+    """Write motions of weights that follow each other, as they come, and say where.
+
+    Raises:
+        OutputError: the file cannot be written there.
+    """
+    check_output(path, [f.suffix for f in FORMATS if f.flow])
+    (writer,) = (f.flow for f in FORMATS if f.flow and f.suffix == path.suffix.lower())
+    module, function = writer.split(":")
+    with replacing(path) as temporary:
+        getattr(import_module(module), function)(temporary, parts)
+    return path
 
 
 def written_to(path: Path) -> Path:

@@ -5,8 +5,12 @@ In the flow speech -> features -> codes -> motion -> mesh -> **file**.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
@@ -37,19 +41,33 @@ _TIMECODE_RATE = 60  # Unreal's importer divides the frame field by 60, whatever
 
 
 def write_livelink(path: Path, motion: Motion) -> None:
-    """Write one row per frame; a value that the motion has no blendshape for is 0.
+    """Write a motion whole; see `write_flow`."""
+    write_flow(path, [motion])
+
+
+def write_flow(path: Path, parts: Iterable[Motion]) -> None:
+    """Write one row per frame of motions that follow each other; a value that they have no
+    blendshape for is 0.
 
     The frame field of the timecode counts sixtieths of a second with three decimals, so times are
     right at every frame rate.
     """
-    weights = motion.weights_for(tuple(_apple_name(column) for column in COLUMNS)).copy()
-    if motion.head is not None:
-        weights[:, [COLUMNS.index(name) for name in _HEAD]] = motion.head * [*_HEAD.values()]
-    values = ",".join(["%.6f"] * len(COLUMNS))
+    form = ",".join(["%.6f"] * len(COLUMNS))
+    frame = 0
     with path.open("w", encoding="ascii", newline="\n") as file:
         file.write(",".join(HEADER) + "\n")
-        for i, row in enumerate(weights):
-            file.write(f"{timecode(i / motion.fps)},{len(COLUMNS)},{values % tuple(row)}\n")
+        for motion in parts:
+            for row in _values(motion):
+                file.write(f"{timecode(frame / motion.fps)},{len(COLUMNS)},{form % tuple(row)}\n")
+                frame += 1
+
+
+def _values(motion: Motion) -> NDArray[np.float32]:
+    """(T, 61) in the app's order."""
+    values = motion.weights_for(tuple(_apple_name(column) for column in COLUMNS)).copy()
+    if motion.head is not None:
+        values[:, [COLUMNS.index(name) for name in _HEAD]] = motion.head * [*_HEAD.values()]
+    return values
 
 
 def timecode(seconds: float) -> str:
