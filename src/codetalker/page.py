@@ -17,9 +17,10 @@ from codetalker.animation import Animation
 from codetalker.disk import new_folder
 from codetalker.errors import ModelError
 from codetalker.files.glb import glb_of
-from codetalker.model_folder import CONFIG, find_model, read_config
+from codetalker.model_folder import CONFIG, find_model, read_config, read_file
 from codetalker.rig import bundled_head
-from codetalker.talker import StreamingTalker, load
+
+_FAMILY = "default"
 
 
 def write_page(folder: Path, model: str | Path | None = None) -> Path:
@@ -34,13 +35,16 @@ def write_page(folder: Path, model: str | Path | None = None) -> Path:
         OutputError: the folder has content already, or cannot be written.
     """
     source = find_model(model)
-    if not isinstance(load(source), StreamingTalker):  # its files are whole
-        raise ModelError(f"{source} is of a family that cannot stream; name another model")
+    config = read_config(source)
+    if config.get("family") != _FAMILY:
+        raise ModelError(f"{source} is of another family; name a model of the bundled one")
+    contents = {name: read_file(source / name, sha) for name, sha in config["files"].items()}
     with new_folder(folder) as partial:
         shutil.copytree(Path(str(files("codetalker"))) / "assets/page", partial, dirs_exist_ok=True)
         (partial / "model").mkdir()
-        for name in (CONFIG, *read_config(source)["files"]):
-            shutil.copyfile(source / name, partial / "model" / name)
+        shutil.copyfile(source / CONFIG, partial / "model" / CONFIG)
+        for name, content in contents.items():
+            (partial / "model" / name).write_bytes(content)
         (partial / "head.glb").write_bytes(_head())
     return folder
 
