@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, cast
 
@@ -20,6 +21,7 @@ import av
 import av.error
 import numpy as np
 from av.audio.stream import AudioStream
+from av.codec.codec import Codec, UnknownCodecError, codecs_available
 from av.container import InputContainer
 from av.stream import Disposition
 from numpy.typing import NDArray
@@ -31,22 +33,30 @@ from codetalker.reading import refusing
 
 STANDARD_INPUT = "-"
 _FORMATS = (
-    "aac ac3 aiff amr amrnb amrwb ape apm aptx aptx_hd asf au avi caf dsf dts dtshd eac3 flac flv "
-    "g722 gsm gxf iff ircam ivf loas matroska mlp mov mp3 mpc mpc8 mpeg mpegts mxf nut ogg osq pvf "
-    "rm smjpeg sox tak truehd tta voc w64 wav webm wv xa xwma"
+    "aac ac3 act aiff amr amrnb amrwb ape apm aptx aptx_hd asf au avi caf dsf dss dts dtshd dv "
+    "eac3 flac flv g722 g723_1 g729 gsm gxf iff ircam ivf loas matroska mlp mov mp3 mpc mpc8 mpeg "
+    "mpegts mxf nistsphere nut ogg oma osq pvf qcp qoa rm rso sbc sds shn smjpeg sox tak truehd "
+    "tta voc w64 wav webm wtv wv xa xwma"
 )
 """Containers, by FFmpeg's names: playlists and lists of parts, which lead to other files, are none
 of them."""
-_OPEN = {"format_whitelist": _FORMATS.replace(" ", ","), "protocol_whitelist": ""}
+_LARGEST = {"ac3": 3840, "eac3": 4096, "mp3": 1792}
+"""Bytes of a frame, at most, in files without time stamps: a larger packet swallowed a damaged
+stretch (ETSI TS 102 366, ISO 11172-3)."""
 _MAX_SPOOLED = 4 << 30
 """Bytes that may come from a pipe."""
 _JITTER = 0.03
 """Seconds by which time stamps may be off: what is less is rounding."""
+_TOLD = 0.05
+"""Seconds that are missing, from where on they are told."""
 _BEYOND = 1.0
 """Seconds after the end that the container tells, from where on time stamps are wrong."""
 _BATCH = 1.0
 """Seconds of the pieces, at least: decoded frames may hold 10 ms only."""
 _MAX_SILENCE = 24 * 3600.0
+_MAX_CUT, _CUT_SHARE = 1.0, 0.02
+"""Seconds, and share of the sound, that may be cut where time stamps overlap: slow clocks and
+stretches that were decoded from damage, but no stamps that are wrong throughout."""
 
 Note = Callable[[str], None]
 
@@ -69,6 +79,13 @@ class Piece:
     def channels(self) -> tuple[str, ...]:
         """C names, as FFmpeg has them: `FL`, `FC`."""
         return tuple(channel.name for channel in av.AudioLayout(self.layout).channels)
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """Sound that is missing without a gap in the time stamps, in seconds."""
+
+    seconds: float
 
 
 def pieces(path: Path, track: int | None = None, note: Note = lambda line: None) -> Iterator[Piece]:
@@ -114,18 +131,21 @@ def _one(parts: list[Piece]) -> Piece:
 
 def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note) -> Iterator[Piece]:
     """The decoded frames, with silence where time stamps leave room."""
-    start = _pictures_begin(source)
+    start = _begins(source, stream)
     end = None if source.duration is None else source.duration / av.time_base
     at = 0.0  # seconds of sound so far
     shift = None if start is None else -start  # from time stamps to seconds of sound
-    damaged, missing, first_missing = 0, 0.0, 0.0
+    damaged, missing, first_missing, cut_off = 0, 0.0, 0.0, 0.0
     decoded = False
     for frame in _decoded(source, stream):
         if frame is None:
             damaged += 1
             continue
-        samples, rate = _floats(frame), frame.sample_rate
+        if isinstance(frame, _Lost):
+            shift = frame.seconds + (shift or 0.0)
+            continue
         stamp = None if frame.pts is None else float(frame.pts * (frame.time_base or 0))
+        samples, rate = _floats(frame), frame.sample_rate
         if stamp is not None:
             if shift is None:
                 shift = -stamp
@@ -144,6 +164,10 @@ def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note)
                     missing += gap
                 yield from _silence(gap, rate, _layout(frame), samples.shape[1])
                 at += gap
+            elif gap < -_JITTER and decoded and cut_off - gap < _MAX_CUT + _CUT_SHARE * at:
+                overlap = min(len(samples), round(-gap * rate))
+                samples = samples[overlap:]
+                cut_off += overlap / rate
             elif abs(gap) > _JITTER:
                 shift -= gap  # another clock from here on
         decoded = True
@@ -153,7 +177,7 @@ def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note)
         if damaged:
             raise AudioError(f"the sound of {path} cannot be decoded; convert it to WAV or FLAC")
         raise AudioError(f"{path} holds no sound samples; check the recording")
-    if missing:
+    if missing > _TOLD:
         note(
             f"{path}: {missing:.1f} s of sound are missing, first at {first_missing:.1f} s; "
             "there is silence in their place"
@@ -170,13 +194,21 @@ def _silence(seconds: float, rate: int, layout: str, channels: int) -> Iterator[
         left -= count
 
 
-def _decoded(source: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame | None]:
-    """The frames of a track; None for a packet that is damaged, which costs itself alone."""
+def _decoded(source: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame | _Lost | None]:
+    """The frames of a track; None for a packet that is damaged, which costs itself alone; what was
+    lost in a packet, where time stamps do not tell."""
+    largest = _LARGEST.get(source.format.name)
+    size, seconds = 0, 0.0
     try:
         for packet in source.demux(stream):
+            duration = float((packet.duration or 0) * (packet.time_base or 0))
+            if largest is None or packet.size <= largest:
+                size, seconds = size + packet.size, seconds + duration
+            elif size and seconds:
+                yield _Lost(packet.size / size * seconds - duration)
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:
                 yield None
     except av.error.FFmpegError:
         yield None
@@ -197,12 +229,14 @@ def _floats(frame: av.AudioFrame) -> NDArray[np.float32]:
     return as_floats(array)
 
 
-def _pictures_begin(source: InputContainer) -> float | None:
-    """Seconds of the first picture on the container's clock; None without moving pictures."""
+def _begins(source: InputContainer, sound: AudioStream) -> float | None:
+    """Seconds of the first picture on the container's clock; of the sound without moving pictures;
+    None where nothing is stamped."""
+    pictures = [s for s in source.streams.video if not s.disposition & Disposition.attached_pic]
     starts = [
         float(stream.start_time * (stream.time_base or 0))
-        for stream in source.streams.video
-        if stream.start_time is not None and not stream.disposition & Disposition.attached_pic
+        for stream in pictures or [sound]
+        if stream.start_time is not None
     ]
     return min(starts, default=None)
 
@@ -225,11 +259,33 @@ def _described(stream: AudioStream) -> str:
     return " ".join(part for part in parts if part)
 
 
+@cache
+def _decoders() -> str:
+    """Of sound, those that this FFmpeg has: a picture of 32000 x 32000 is not even looked at."""
+    names = sorted(codecs_available)
+    return ",".join(name for name in names if _decodes_sound(name))
+
+
+def _decodes_sound(name: str) -> bool:
+    try:
+        return Codec(name, "r").type == "audio"
+    except UnknownCodecError:
+        return False
+
+
+def _options() -> dict[str, str]:
+    return {
+        "format_whitelist": _FORMATS.replace(" ", ","),
+        "codec_whitelist": _decoders(),
+        "protocol_whitelist": "",
+    }
+
+
 @contextmanager
 def _opened(part: IO[bytes], path: Path) -> Iterator[InputContainer]:
     """A container that leads nowhere else: bytes have no name, and playlists no reader."""
     try:
-        opened = av.open(part, "r", options=dict(_OPEN), metadata_errors="replace")
+        opened = av.open(part, "r", options=_options(), metadata_errors="replace")
     except (av.error.FFmpegError, ValueError):
         raise AudioError(
             f"{path} is not an audio or video file that can be decoded; convert it to WAV or FLAC"
