@@ -79,11 +79,12 @@ def report(folder, sound, motion):
 
 
 def other_head() -> bytes:
-    """The bundled head twice as large, with the names that another tool gives its shapes."""
+    """The bundled head without joints, with the names that another tool gives its shapes."""
     from codetalker.files.glb import rig_primitives
     from codetalker.rig import bundled_head
 
     rig = bundled_head()
+    assert rig.surface
     names = [n.replace("Left", "_L").replace("Right", "_R") for n in rig.blendshape_names]
     return gltf_binary(
         MorphAnimation(
@@ -92,6 +93,7 @@ def other_head() -> bytes:
             target_names=tuple(f"face.{name}" for name in names),
             weights=np.zeros((1, len(names)), np.float32),
             fps=25,
+            texture_png=rig.surface.texture,
         )
     )
 

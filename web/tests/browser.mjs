@@ -92,7 +92,7 @@ for (const kind of ["glb", "csv", "json"]) {
 
 await page.locator("#strength").fill("0");
 await page.waitForFunction(() => document.querySelector("#downloads button").disabled);
-await status(page, /^Ready\.$/);
+await page.locator("#downloads button:enabled").first().waitFor({ timeout: 90_000 });
 report.still = await page.evaluate(() => Math.max(...codetalker.take.motion.weights.map((frame) => frame[17])));
 
 await page.setInputFiles("#head", head);

@@ -70,7 +70,9 @@ class SoundTrack:
         self._container = container
         self._pieces = own_sound(audio)
         self._next = next(self._pieces)
-        least = self._next.rate if audio.source else max(self._next.rate, _USUAL)
+        least = self._next.rate
+        if codec == "aac" and audio.source is None:
+            least = max(least, _USUAL)
         rate = next((r for r in _RATES[codec] if r >= least), _RATES[codec][-1])
         layout = self._next.layout if self._next.layout in _LAYOUTS else "stereo"
         channels = _LAYOUTS.index(layout) + 1 if layout != "5.1" else 6

@@ -18,6 +18,9 @@ export interface Pose {
 /** A head that cannot be used: one line with the remedy. */
 export class HeadError extends Error {}
 
+/** The bone of a head; the loader numbers names that occur twice. */
+const HEAD_BONE = /(^head|_head|Head)(_\d+)?$/;
+
 interface MorphMesh {
   mesh: Mesh;
   targets: ReadonlyMap<string, number>;
@@ -136,7 +139,7 @@ function neckOf({ scene, parser }: GLTF): Neck | null {
   scene.updateMatrixWorld(true);
   let bone: Object3D | undefined;
   scene.traverse((node) => {
-    if ("isBone" in node && /(^|[:._])head$/i.test(node.name)) bone ??= node;
+    if ("isBone" in node && HEAD_BONE.test(node.name)) bone ??= node;
   });
   const node = bone && parser.associations.get(bone)?.nodes;
   if (!bone?.parent || node === undefined) return null;

@@ -111,6 +111,7 @@ class Page {
   private animate(take: Take, play: boolean): void {
     this.engine.stop(this.stream);
     this.controls.savable = false;
+    this.say("Making the motion …");
     let made = 0;
     this.stream = this.engine.animate(take.samples, take.rate, this.controls.manner, {
       frames: (motion, last) => {
