@@ -289,3 +289,28 @@ def test_a_bad_file_gives_one_line_that_names_it(tmp_path: Path, case: str) -> N
 def test_a_bad_array_gives_one_line(samples: np.ndarray, rate: float, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         Waveform.of(samples, rate)
+
+
+def test_an_array_of_channels_that_cancel_is_heard() -> None:
+    """In the second in which they do; the other one keeps its mean."""
+    voice = tone(48000)
+    apart = np.concatenate([np.stack([voice, voice / 2], 1), np.stack([voice, -voice], 1)])
+    with pytest.warns(SoundWarning, match="cancel each other"):
+        heard = Waveform.of(apart, 48000).samples
+    for part, level in ((slice(1000, 15000), 0.75), (slice(17000, 31000), 1.0)):
+        assert heard[part].std() == pytest.approx(level * voice.std(), rel=0.01)
+
+
+@pytest.mark.parametrize(("rate", "nyquist"), [(48000, 8000), (8000, 4000), (44100, 8000)])
+def test_the_band_is_as_wide_as_documented(rate: int, nyquist: int) -> None:
+    """Flat to 0.89 of the lower Nyquist frequency, 90 dB down from 1.01 of it."""
+    kept = Waveform.of(tone(rate, hertz=0.89 * nyquist), rate).samples[400:-400]
+    assert kept.std() == pytest.approx(tone(rate).std(), rel=2e-3)
+    beyond = 1.01 * nyquist if rate > SAMPLE_RATE else 0.99 * nyquist
+    rest = Waveform.of(tone(rate, hertz=beyond), rate).samples[400:-400]
+    if rate > SAMPLE_RATE:
+        assert rest.std() < 10 ** (-88 / 20) * tone(rate).std()
+    else:  # what lies as far beyond the band as the tone is below it, its image, is gone
+        spectrum = np.abs(np.fft.rfft(rest * np.hanning(len(rest))))
+        image = round((rate - 0.89 * nyquist) * len(rest) / SAMPLE_RATE)
+        assert spectrum[image - 5 : image + 5].max() < 1e-4 * spectrum.max()

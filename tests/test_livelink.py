@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from codetalker.files.livelink import timecode
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 
@@ -81,3 +82,8 @@ def test_timecodes_carry_into_seconds_minutes_and_hours(tmp_path: Path) -> None:
 def test_head_angles_are_written_where_the_motion_has_them(tmp_path: Path) -> None:
     Motion(np.full((2, 1), 0.25), ("headYaw",), 60).save(tmp_path / "a.csv")
     assert [float(row["HeadYaw"]) for row in rows(tmp_path / "a.csv")] == [0.25, 0.25]
+
+
+def test_after_a_day_the_hours_begin_again() -> None:
+    assert timecode(86400 + 3600 + 61.5) == "01:01:01:30.000"
+    assert timecode(86399.999999) == "00:00:00:00.000"

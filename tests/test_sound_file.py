@@ -217,3 +217,108 @@ def test_every_link_of_a_chain_is_heard_at_its_rate(
     three = 3 * SAMPLE_RATE
     for half in (heard[:three], heard[three:]):
         assert abs(lag(half, PLAIN[:three], 0.3, 2.6)) <= FRAME
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [("mp3", "libmp3lame"), ("mp2", "mp2"), ("ac3", "ac3"), ("m4a", "aac"), ("flac", "flac")],
+)
+def test_half_a_second_of_damage_costs_no_time(tmp_path: Path, suffix: str, codec: str) -> None:
+    """In files with time stamps and in those where the size of what is damaged tells."""
+    path = write_recording(tmp_path / f"a.{suffix}", codec)
+    data = bytearray(path.read_bytes())
+    begin, length = int(0.47 * len(data)), len(data) // 12
+    data[begin : begin + length] = np.random.default_rng(0).bytes(length)
+    path.write_bytes(data)
+    with pytest.warns(SoundWarning, match=r"0\.\d s of sound are missing, first at [23]\.\d s"):
+        heard = Waveform.load(path).samples
+    found = offsets(heard, [(0.3, 1.6), (4.0, 5.0), (4.4, 5.5)])
+    assert np.abs(found).max() <= FRAME, found
+
+
+def test_a_damaged_beginning_costs_itself_alone(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "a.mka", "libmp3lame")
+    with av.open(str(path)) as file:
+        packets = [p for p in file.demux() if p.size and p.pts * p.time_base < 0.5]
+        spans = [(p.pos + 6, p.pos + p.size) for p in packets]  # a block's header before it
+    data = bytearray(path.read_bytes())
+    for begin, end in spans:
+        data[begin:end] = bytes(end - begin)
+    path.write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SoundWarning)
+        heard = Waveform.load(path).samples
+    found = offsets(heard, [(1.0, 2.6), (4.0, 5.5)])
+    assert np.abs(found).max() <= FRAME, found
+
+
+@pytest.mark.parametrize("pace", [0.995, 1.005])
+def test_a_slow_or_fast_clock_is_followed(tmp_path: Path, pace: float) -> None:
+    """A recorder whose 48000 samples are not quite a second, as its time stamps say."""
+    sound = (beeps(24) * 32767).astype(np.int16)[None]
+    with av.open(str(tmp_path / "a.mkv"), "w") as file:
+        track = file.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        for start in range(0, sound.shape[1], 1024):
+            part = np.ascontiguousarray(sound[:, start : start + 1024])
+            frame = av.AudioFrame.from_ndarray(part, "s16", "mono")
+            frame.sample_rate, frame.pts = RATE, start
+            for packet in track.encode(frame):
+                packet.pts = packet.dts = round(packet.pts * pace)
+                file.mux(packet)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SoundWarning)
+        heard = Waveform.load(tmp_path / "a.mkv").samples
+    plain = Waveform.of(beeps(24), RATE).samples
+    for start in (1, 11, 21):
+        late = lag(heard, plain, start, start + 1.3) - (pace - 1) * start
+        assert abs(late) <= FRAME or start == 11  # a steady tone there: any shift fits
+
+
+def test_gaps_are_seen_whatever_the_sample_type(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "a.nut", "pcm_s64le", gap=(2, 3))
+    with pytest.warns(SoundWarning, match="1.0 s of sound are missing"):
+        heard = Waveform.load(path).samples
+    assert len(heard) / SAMPLE_RATE == pytest.approx(SECONDS, abs=FRAME)
+
+
+def test_speech_corpora_in_nist_sphere_are_read(tmp_path: Path) -> None:
+    samples = (PLAIN * 32767).astype("<i2")
+    header = (
+        "NIST_1A\n   1024\nchannel_count -i 1\nsample_rate -i 16000\nsample_n_bytes -i 2\n"
+        f"sample_count -i {len(samples)}\nsample_byte_format -s2 01\nsample_coding -s3 pcm\n"
+        "end_head\n"
+    )
+    (tmp_path / "a.sph").write_bytes(header.encode().ljust(1024) + samples.tobytes())
+    heard = Waveform.load(tmp_path / "a.sph").samples
+    np.testing.assert_array_equal(heard, samples / np.float32(32768))
+
+
+def test_enormous_pictures_are_not_looked_at(tmp_path: Path) -> None:
+    """A film of a few hundred kilobytes whose one picture would take 243 MB."""
+    path = tmp_path / "a.mov"
+    with av.open(str(path), "w") as file:
+        film = file.add_stream("png", rate=25)
+        film.width = film.height = 9000
+        film.pix_fmt = "rgb24"
+        track = file.add_stream("pcm_s16le", rate=16000, layout="mono")
+        picture = av.VideoFrame(9000, 9000, "rgb24")
+        picture.planes[0].update(bytes(picture.planes[0].buffer_size))
+        picture.pts = 0
+        for packet in film.encode(picture) + film.encode(None):
+            file.mux(packet)
+        frame = av.AudioFrame.from_ndarray(np.full((1, 16000), 900, np.int16), "s16", "mono")
+        frame.sample_rate = 16000
+        for packet in track.encode(frame) + track.encode(None):
+            file.mux(packet)
+    assert path.stat().st_size < 1e6
+    program = (
+        "import re, sys; from codetalker.audio import Waveform;"
+        "print(Waveform.load(sys.argv[1]).duration,"
+        "re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
+    )
+    seconds, kilobytes = run.stdout.split()
+    assert float(seconds) == 1
+    assert int(kilobytes) < 150_000

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codetalker.arguments import as_whole, shown
-from codetalker.downmix import mean_of, mixed
+from codetalker.downmix import as_floats, mean_of, mixed
 from codetalker.errors import AudioError, SoundWarning
 from codetalker.reading import refusing
 from codetalker.resampling import (
@@ -94,7 +94,8 @@ class Waveform:
     def of(cls, samples: ArrayLike, rate: float) -> Waveform:
         """Take (N,) or (N, channels) samples at `rate` Hz and convert them to 16 kHz mono.
 
-        Sample types and channels are taken as in `as_mono`.
+        Sample types and channels are taken as in `as_mono`; where two channels cancel each other,
+        the louder one is heard.
 
         Raises:
             AudioError: the array is empty, not finite, of a wrong shape or type, or the rate is
@@ -104,7 +105,7 @@ class Waveform:
         mono = as_mono(samples)
         if not len(mono):
             raise AudioError("the array holds no sound samples; pass at least one")
-        return cls(resample(mono, hertz, SAMPLE_RATE))
+        return cls(resample(_uncancelled(mono, np.asarray(samples), hertz), hertz, SAMPLE_RATE))
 
     @property
     def duration(self) -> float:
@@ -187,6 +188,22 @@ def as_mono(samples: ArrayLike) -> NDArray[np.float32]:
         )
     mono = mean_of(array[:, None] if array.ndim == 1 else array)
     _check_samples(mono, "the array")
+    return mono
+
+
+def _uncancelled(
+    mono: NDArray[np.float32], samples: NDArray[np.generic], rate: int
+) -> NDArray[np.float32]:
+    """The mean of samples, with the louder of two channels in the seconds in which they cancel."""
+    cancelled = False
+    if samples.shape[1:] == (2,):
+        for start in range(0, len(mono), rate):
+            second = slice(start, start + rate)
+            louder, cancel = mixed(as_floats(samples[second]), ("FL", "FR"))
+            if cancel:
+                mono[second], cancelled = louder, True
+    if cancelled:
+        _warn("the two channels cancel each other; the louder one is heard there")
     return mono
 
 

@@ -7,14 +7,9 @@ damaged, is silence; a track that begins late begins late.
 
 from __future__ import annotations
 
-import stat
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 import av
 import av.error
@@ -26,27 +21,24 @@ from numpy.typing import NDArray
 
 from codetalker.downmix import as_floats
 from codetalker.errors import AudioError
-from codetalker.ogg import Link, links
+from codetalker.media import opened, parts_of
 from codetalker.reading import refusing
 
-STANDARD_INPUT = "-"
-_FORMATS = (
-    "aac ac3 aiff amr amrnb amrwb ape apm aptx aptx_hd asf au avi caf dsf dts dtshd eac3 flac flv "
-    "g722 gsm gxf iff ircam ivf loas matroska mlp mov mp3 mpc mpc8 mpeg mpegts mxf nut ogg osq pvf "
-    "rm smjpeg sox tak truehd tta voc w64 wav webm wv xa xwma"
-)
-"""Containers, by FFmpeg's names: playlists and lists of parts, which lead to other files, are none
-of them."""
-_OPEN = {"format_whitelist": _FORMATS.replace(" ", ","), "protocol_whitelist": ""}
-_MAX_SPOOLED = 4 << 30
-"""Bytes that may come from a pipe."""
+_LARGEST = {"ac3": 3840, "eac3": 4096, "mp3": 1792}
+"""Bytes of a frame, at most, in files without time stamps: a larger packet swallowed a damaged
+stretch (ETSI TS 102 366, ISO 11172-3)."""
 _JITTER = 0.03
 """Seconds by which time stamps may be off: what is less is rounding."""
+_TOLD = 0.05
+"""Seconds that are missing, from where on they are told."""
 _BEYOND = 1.0
 """Seconds after the end that the container tells, from where on time stamps are wrong."""
 _BATCH = 1.0
 """Seconds of the pieces, at least: decoded frames may hold 10 ms only."""
 _MAX_SILENCE = 24 * 3600.0
+_MAX_CUT, _CUT_SHARE = 1.0, 0.02
+"""Seconds, and share of the sound, that may be cut where time stamps overlap: slow clocks and
+stretches that were decoded from damage, but no stamps that are wrong throughout."""
 
 Note = Callable[[str], None]
 
@@ -71,6 +63,13 @@ class Piece:
         return tuple(channel.name for channel in av.AudioLayout(self.layout).channels)
 
 
+@dataclass(frozen=True)
+class _Lost:
+    """Sound that is missing without a gap in the time stamps, in seconds."""
+
+    seconds: float
+
+
 def pieces(path: Path, track: int | None = None, note: Note = lambda line: None) -> Iterator[Piece]:
     """The sound of a file, in pieces of about a second.
 
@@ -85,10 +84,10 @@ def pieces(path: Path, track: int | None = None, note: Note = lambda line: None)
     remedy = "convert it to WAV or FLAC"
     with (
         refusing(AudioError, f"the sound of {path} cannot be decoded", remedy),
-        _parts(path) as parts,
+        parts_of(path) as parts,
     ):
         for part in parts:
-            with _opened(part, path) as source:
+            with opened(part, path) as source:
                 yield from _joined(_placed(source, _track(source, path, track), path, note))
 
 
@@ -114,18 +113,21 @@ def _one(parts: list[Piece]) -> Piece:
 
 def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note) -> Iterator[Piece]:
     """The decoded frames, with silence where time stamps leave room."""
-    start = _pictures_begin(source)
+    start = _begins(source, stream)
     end = None if source.duration is None else source.duration / av.time_base
     at = 0.0  # seconds of sound so far
     shift = None if start is None else -start  # from time stamps to seconds of sound
-    damaged, missing, first_missing = 0, 0.0, 0.0
+    damaged, missing, first_missing, cut_off = 0, 0.0, 0.0, 0.0
     decoded = False
     for frame in _decoded(source, stream):
         if frame is None:
             damaged += 1
             continue
-        samples, rate = _floats(frame), frame.sample_rate
+        if isinstance(frame, _Lost):
+            shift = frame.seconds + (shift or 0.0)
+            continue
         stamp = None if frame.pts is None else float(frame.pts * (frame.time_base or 0))
+        samples, rate = _floats(frame), frame.sample_rate
         if stamp is not None:
             if shift is None:
                 shift = -stamp
@@ -144,6 +146,10 @@ def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note)
                     missing += gap
                 yield from _silence(gap, rate, _layout(frame), samples.shape[1])
                 at += gap
+            elif gap < -_JITTER and decoded and cut_off - gap < _MAX_CUT + _CUT_SHARE * at:
+                overlap = min(len(samples), round(-gap * rate))
+                samples = samples[overlap:]
+                cut_off += overlap / rate
             elif abs(gap) > _JITTER:
                 shift -= gap  # another clock from here on
         decoded = True
@@ -153,7 +159,7 @@ def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note)
         if damaged:
             raise AudioError(f"the sound of {path} cannot be decoded; convert it to WAV or FLAC")
         raise AudioError(f"{path} holds no sound samples; check the recording")
-    if missing:
+    if missing > _TOLD:
         note(
             f"{path}: {missing:.1f} s of sound are missing, first at {first_missing:.1f} s; "
             "there is silence in their place"
@@ -170,13 +176,21 @@ def _silence(seconds: float, rate: int, layout: str, channels: int) -> Iterator[
         left -= count
 
 
-def _decoded(source: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame | None]:
-    """The frames of a track; None for a packet that is damaged, which costs itself alone."""
+def _decoded(source: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame | _Lost | None]:
+    """The frames of a track; None for a packet that is damaged, which costs itself alone; what was
+    lost in a packet, where time stamps do not tell."""
+    largest = _LARGEST.get(source.format.name)
+    size, seconds = 0, 0.0
     try:
         for packet in source.demux(stream):
+            duration = float((packet.duration or 0) * (packet.time_base or 0))
+            if largest is None or packet.size <= largest:
+                size, seconds = size + packet.size, seconds + duration
+            elif size and seconds:
+                yield _Lost(packet.size / size * seconds - duration)
             try:
                 yield from packet.decode()
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:
                 yield None
     except av.error.FFmpegError:
         yield None
@@ -197,12 +211,14 @@ def _floats(frame: av.AudioFrame) -> NDArray[np.float32]:
     return as_floats(array)
 
 
-def _pictures_begin(source: InputContainer) -> float | None:
-    """Seconds of the first picture on the container's clock; None without moving pictures."""
+def _begins(source: InputContainer, sound: AudioStream) -> float | None:
+    """Seconds of the first picture on the container's clock; of the sound without moving pictures;
+    None where nothing is stamped."""
+    pictures = [s for s in source.streams.video if not s.disposition & Disposition.attached_pic]
     starts = [
         float(stream.start_time * (stream.time_base or 0))
-        for stream in source.streams.video
-        if stream.start_time is not None and not stream.disposition & Disposition.attached_pic
+        for stream in pictures or [sound]
+        if stream.start_time is not None
     ]
     return min(starts, default=None)
 
@@ -223,81 +239,3 @@ def _track(source: InputContainer, path: Path, track: int | None) -> AudioStream
 def _described(stream: AudioStream) -> str:
     parts = (stream.language, stream.codec_context.name, stream.metadata.get("title"))
     return " ".join(part for part in parts if part)
-
-
-@contextmanager
-def _opened(part: IO[bytes], path: Path) -> Iterator[InputContainer]:
-    """A container that leads nowhere else: bytes have no name, and playlists no reader."""
-    try:
-        opened = av.open(part, "r", options=dict(_OPEN), metadata_errors="replace")
-    except (av.error.FFmpegError, ValueError):
-        raise AudioError(
-            f"{path} is not an audio or video file that can be decoded; convert it to WAV or FLAC"
-        ) from None
-    with opened:
-        yield opened
-
-
-@contextmanager
-def _parts(path: Path) -> Iterator[list[IO[bytes]]]:
-    """The file, or the links of a chain, of which each is a file."""
-    with _seekable(path) as file:
-        chain = links(file)
-        file.seek(0)
-        yield [cast(IO[bytes], Link(file, *link)) for link in chain] if chain[1:] else [file]
-
-
-@contextmanager
-def _seekable(path: Path) -> Iterator[IO[bytes]]:
-    """A file, or all that comes out of a pipe."""
-    if str(path) == STANDARD_INPUT:
-        with _spooled(sys.stdin.buffer, "standard input") as file:
-            yield file
-        return
-    if _is_pipe(path):
-        with path.open("rb") as stream, _spooled(stream, str(path)) as file:
-            yield file
-        return
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise AudioError(f"{path} cannot be read: {reason}; check its mode") from None
-    with file:
-        yield file
-
-
-@contextmanager
-def _spooled(stream: IO[bytes], name: str) -> Iterator[IO[bytes]]:
-    """All that comes out of a pipe, in a file without a name."""
-    with tempfile.TemporaryFile() as file:
-        while block := stream.read(1 << 20):
-            file.write(block)
-            if file.tell() > _MAX_SPOOLED:
-                raise AudioError(f"{name} gives more than 4 GiB; write it to a file first")
-        if not file.tell():
-            raise AudioError(f"{name} is empty; see whether what writes to it has failed")
-        file.seek(0)
-        yield file
-
-
-def _is_pipe(path: Path) -> bool:
-    """Whether it has no end that is known: a pipe, a socket, a terminal.
-
-    Raises:
-        AudioError: there is nothing, nothing in it, or a folder.
-    """
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise AudioError(f"{path} does not exist; check the spelling of the path") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise AudioError(f"{path} cannot be read: {reason}; check the path") from None
-    if stat.S_ISDIR(found.st_mode):
-        raise AudioError(f"{path} is a directory; name an audio or video file in it")
-    if not stat.S_ISREG(found.st_mode):
-        return True
-    if not found.st_size:
-        raise AudioError(f"{path} is an empty file; record or copy it again")
-    return False

@@ -39,14 +39,20 @@ _BAND = 20_000
 
 def own_sound(audio: Waveform) -> Iterator[Piece]:
     """The sound of the recording in pieces of about a second, or what was heard of it."""
-    if audio.source is not None and audio.source.path.is_file():
+    done = 0.0
+    if audio.source is not None:
+        path, track = audio.source.path, audio.source.track
         try:
-            yield from pieces(audio.source.path, audio.source.track)
+            if not path.is_file():
+                raise AudioError(f"{path} is no file that can be read again")
+            for piece in pieces(path, track):
+                yield piece
+                done += len(piece.samples) / piece.rate
             return
         except AudioError as error:
             line = f"{error}; the film has the sound as the model hears it"
             warnings.warn(line, SoundWarning, stacklevel=2)
-    for start in range(0, len(audio.samples), audio.rate):
+    for start in range(round(done * audio.rate), len(audio.samples), audio.rate):
         part = np.clip(audio.samples[start : start + audio.rate], -1, 1)
         yield Piece(part[:, None].astype(np.float32), audio.rate, "mono")
 
