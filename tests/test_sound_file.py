@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ import pytest
 from codetalker.audio import SAMPLE_RATE, Waveform
 from codetalker.cli import main
 from codetalker.errors import AudioError, SoundWarning
+from codetalker.ogg import Link
 from conftest import write_sound
 from odd_recordings import RATE, SECONDS, beeps, lag, write_recording
 
@@ -322,3 +324,40 @@ def test_enormous_pictures_are_not_looked_at(tmp_path: Path) -> None:
     seconds, kilobytes = run.stdout.split()
     assert float(seconds) == 1
     assert int(kilobytes) < 150_000
+
+
+def test_a_damaged_film_prints_nothing_of_the_libraries(tmp_path: Path) -> None:
+    """Places before the start, to which a damaged index leads, are no traceback."""
+    whole = write_recording(tmp_path / "a.mp4", "aac").read_bytes()
+    random = np.random.default_rng(0)
+    for number in range(150):
+        data = bytearray(whole)
+        for place in random.integers(0, len(data), 6):
+            data[place] = random.integers(256)
+        for place in random.integers(len(data) - 2000, len(data), 6):  # the index
+            data[place] = 255
+        (tmp_path / f"{number}.mp4").write_bytes(data)
+    code = """
+import sys, warnings
+from io import BytesIO
+from pathlib import Path
+from codetalker.audio import Waveform
+from codetalker.errors import AudioError
+warnings.simplefilter("ignore")
+for path in sorted(Path(sys.argv[1]).glob("*.mp4")):
+    try:
+        Waveform.load(path)
+    except AudioError:
+        pass
+"""
+    run = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("offset", "whence"), [(-1, 0), (-200, 2), (-1, 1)])
+def test_a_place_before_the_start_is_refused_without_a_word(offset: int, whence: int) -> None:
+    part = Link(BytesIO(bytes(range(200))), 10, 110)
+    assert part.seek(offset, whence) == -1
+    assert (part.tell(), part.read(2)) == (0, bytes([10, 11]))
+    assert part.seek(-2, 2) == 98
+    assert part.read() == bytes([108, 109])

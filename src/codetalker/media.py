@@ -74,9 +74,7 @@ def opened(part: IO[bytes], path: Path) -> Iterator[InputContainer]:
 def parts_of(path: Path) -> Iterator[list[IO[bytes]]]:
     """The file, or the links of a chain, of which each is a file."""
     with _seekable(path) as file:
-        chain = links(file)
-        file.seek(0)
-        yield [cast(IO[bytes], Link(file, *link)) for link in chain] if chain[1:] else [file]
+        yield [cast(IO[bytes], Link(file, *link)) for link in links(file)]
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def links(file: IO[bytes]) -> list[tuple[int, int]]:
 
 
 class Link(io.RawIOBase):
-    """A part of a file as a file of its own."""
+    """A part of a file, or all of it, as a file of its own that never complains."""
 
     def __init__(self, file: IO[bytes], start: int, end: int) -> None:
         self._file, self._start, self._size = file, start, end - start
@@ -46,8 +46,11 @@ class Link(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move, or stay and return -1, as FFmpeg wants it, for a place before the start."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(base + offset, 0)
+        if base + offset < 0:
+            return -1
+        self._at = base + offset
         return self._at
 
     def tell(self) -> int:
