@@ -328,34 +328,6 @@ def test_enormous_pictures_are_not_looked_at(tmp_path: Path) -> None:
     assert int(kilobytes) < 150_000
 
 
-def test_a_damaged_film_prints_nothing_of_the_libraries(tmp_path: Path) -> None:
-    """Places before the start, to which a damaged index leads, are no traceback."""
-    whole = write_recording(tmp_path / "a.mp4", "aac").read_bytes()
-    random = np.random.default_rng(0)
-    for number in range(150):
-        data = bytearray(whole)
-        for place in random.integers(0, len(data), 6):
-            data[place] = random.integers(256)
-        for place in random.integers(len(data) - 2000, len(data), 6):  # the index
-            data[place] = 255
-        (tmp_path / f"{number}.mp4").write_bytes(data)
-    code = """
-import sys, warnings
-from io import BytesIO
-from pathlib import Path
-from codetalker.audio import Waveform
-from codetalker.errors import AudioError
-warnings.simplefilter("ignore")
-for path in sorted(Path(sys.argv[1]).glob("*.mp4")):
-    try:
-        Waveform.load(path)
-    except AudioError:
-        pass
-"""
-    run = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
-    assert (run.returncode, run.stderr) == (0, "")
-
-
 @pytest.mark.parametrize(("offset", "whence"), [(-1, 0), (-200, 2), (-1, 1)])
 def test_a_place_before_the_start_is_refused_without_a_word(offset: int, whence: int) -> None:
     part = Link(BytesIO(bytes(range(200))), 10, 110)
