@@ -117,7 +117,7 @@ def from_microphone(device: str | None, rate: int | None) -> Source:
         ModuleNotFoundError: `sounddevice` is not installed.
     """
     try:
-        import sounddevice
+        import sounddevice  # pyright: ignore[reportMissingImports]
     except OSError as error:
         raise AudioError(f"no microphone: {error}; install PortAudio (libportaudio2)") from None
     chosen = int(device) if device and device.isdigit() else device
