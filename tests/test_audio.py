@@ -314,3 +314,12 @@ def test_the_band_is_as_wide_as_documented(rate: int, nyquist: int) -> None:
         spectrum = np.abs(np.fft.rfft(rest * np.hanning(len(rest))))
         image = round((rate - 0.89 * nyquist) * len(rest) / SAMPLE_RATE)
         assert spectrum[image - 5 : image + 5].max() < 1e-4 * spectrum.max()
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.complex64, bool, object])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_types_that_are_no_sound_are_refused_whatever_the_channels(
+    kind: type, channels: int
+) -> None:
+    with pytest.raises(AudioError, match="are not sound"):
+        Waveform.of(np.ones((160, channels), kind), 16000)

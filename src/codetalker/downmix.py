@@ -26,28 +26,32 @@ def as_floats(samples: NDArray[np.generic]) -> NDArray[np.float32]:
     Raises:
         AudioError: the type is none of sound.
     """
+    half = _half_range(samples)
+    floats = samples.astype(np.float32)
+    return floats if half is None else floats / half - (samples.dtype.kind == "u")
+
+
+def mean_of(samples: NDArray[np.generic]) -> NDArray[np.float32]:
+    """(N, channels) of any type -> (N,) float32, the mean of the channels.
+
+    Raises:
+        AudioError: the type is none of sound.
+    """
+    if samples.shape[1] == 1:
+        return as_floats(samples[:, 0])
+    half = _half_range(samples)
+    mean = samples.mean(axis=1, dtype=np.float64).astype(np.float32)
+    return mean if half is None else mean / half - (samples.dtype.kind == "u")
+
+
+def _half_range(samples: NDArray[np.generic]) -> np.float32 | None:
+    """Half of what the type of integers can hold; None of floats."""
     kind, width = samples.dtype.kind, samples.dtype.itemsize
     if kind not in "fiu" or (kind in "iu" and width > 4):
         raise AudioError(
             f"samples of type {samples.dtype} are not sound; pass floats from -1 to 1 or int16"
         )
-    floats = samples.astype(np.float32)
-    if kind == "f":
-        return floats
-    half = np.float32(2.0 ** (8 * width - 1))
-    return floats / half - (kind == "u")
-
-
-def mean_of(samples: NDArray[np.generic]) -> NDArray[np.float32]:
-    """(N, channels) of any type -> (N,) float32, the mean of the channels."""
-    if samples.shape[1] == 1:
-        return as_floats(samples[:, 0])
-    kind, width = samples.dtype.kind, samples.dtype.itemsize
-    mean = samples.mean(axis=1, dtype=np.float64).astype(np.float32)
-    if kind == "f":
-        return mean
-    half = np.float32(2.0 ** (8 * width - 1))
-    return mean / half - (kind == "u")
+    return None if kind == "f" else np.float32(2.0 ** (8 * width - 1))
 
 
 def mixed(
