@@ -2,10 +2,12 @@
 
     pip install pocketsphinx
     python tools/align_phones.py RECORDINGS TEXTS -o FOLDER --voice NAME
+    python tools/align_phones.py CORPUS -o FOLDER
 
-TEXTS has a line per recording: `NAME: text`, or as Sphinx writes it `<s> text </s> (NAME)`. Its
-acoustic model and dictionary, both inside the package, are of American English. What cannot be
-aligned is left out and named. docs/metrics.md says where two such sets are to be had.
+The second takes the clips of a corpus and the words of its alignment. TEXTS has a line per
+recording: `NAME: text`, or as Sphinx writes it `<s> text </s> (NAME)`. The acoustic model and the
+dictionary, both inside the package, are of American English. What cannot be aligned is left out
+and named. docs/metrics.md says where two sets for measuring are to be had.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from numpy.typing import NDArray
 from pocketsphinx import Decoder
 
 from codetalker.audio import SAMPLE_RATE, Waveform
+from codetalker.data.clip import SILENCE_WORDS
+from codetalker.data.corpus import read_corpus
 from codetalker.data.phones import ARPABET, SILENCE, PhoneClip, write_flac, write_phones
 from codetalker.errors import CodeTalkerError, DataError
 
@@ -119,10 +123,21 @@ def timed(
     return tuple(ipa[i] for i in kept), edges[kept], edges[[i + 1 for i in kept]]
 
 
+def recordings(arguments: argparse.Namespace) -> Iterator[tuple[str, Path | None, str, str]]:
+    """Name, sound, text and voice of everything that has a text."""
+    if arguments.texts is None:
+        for clip in read_corpus(arguments.recordings):
+            spoken = " ".join(word for _, _, word in clip.words if word not in SILENCE_WORDS)
+            if spoken:
+                yield clip.name, clip.audio, spoken, clip.speaker
+        return
+    for name, text in sorted(texts(arguments.texts).items()):
+        yield name, next(arguments.recordings.glob(f"{name}.*"), None), text, arguments.voice
+
+
 def clips(arguments: argparse.Namespace) -> Iterator[PhoneClip]:
     """Align every recording that has a text; the sounds are written on the way."""
-    for name, text in sorted(texts(arguments.texts).items()):
-        path = next(arguments.recordings.glob(f"{name}.*"), None)
+    for name, path, text, voice in recordings(arguments):
         try:
             if path is None:
                 raise DataError(f"no such file in {arguments.recordings}")
@@ -135,9 +150,7 @@ def clips(arguments: argparse.Namespace) -> Iterator[PhoneClip]:
         audio = arguments.out / "audio" / f"{flat}.flac"
         write_flac(audio, waveform.samples)
         spoken = " ".join(words(text))
-        yield PhoneClip(
-            flat, audio, phones, starts, ends, "en", arguments.voice, "pocketsphinx", spoken
-        )
+        yield PhoneClip(flat, audio, phones, starts, ends, "en", voice, "pocketsphinx", spoken)
 
 
 def _decode(decoder: Decoder, sound: bytes) -> None:
@@ -149,10 +162,12 @@ def _decode(decoder: Decoder, sound: bytes) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recordings", type=Path)
-    parser.add_argument("texts", type=Path)
+    parser.add_argument("texts", type=Path, nargs="?", help="without: the words of a corpus")
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--voice", required=True, help="who speaks")
+    parser.add_argument("--voice", help="who speaks, with TEXTS")
     arguments = parser.parse_args()
+    if (arguments.texts is None) != (arguments.voice is None):
+        parser.error("TEXTS and --voice go together")
     made = list(clips(arguments))
     write_phones(arguments.out, made)
     print(f"{len(made)} clips, {sum(clip.duration for clip in made):.0f} s")

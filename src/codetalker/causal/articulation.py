@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -44,7 +45,8 @@ def targets_of(clip: PhoneClip | None, frames: int, fps: float) -> NDArray[np.fl
     """(frames, 7) float32: what the phones ask of each motion frame; without a clip, nothing.
 
     A phone asks the frame nearest to its middle; one that must not be shut, all frames within its
-    middle half, and one that must, those of its first three quarters: then comes its release.
+    middle half; one whose lips must touch something, those of its first three quarters, for then
+    comes their release.
     """
     targets = np.full((frames, COLUMNS), NOTHING, np.float32)
     if clip is None:
@@ -61,10 +63,11 @@ def targets_of(clip: PhoneClip | None, frames: int, fps: float) -> NDArray[np.fl
             _ask(targets[middle], phone)
             quarter = (end - start) / 4
             last = int((end - quarter) * fps) + 1
-            if phone in BILABIAL:
-                targets[int(np.ceil(start * fps)) : last, SHUT] = 1
+            if phone in BILABIAL or phone in LABIODENTAL:
+                touch = SHUT if phone in BILABIAL else TEETH
+                targets[max(int(np.ceil(start * fps)), 0) : max(last, 0), touch] = 1
             elif phone in NEVER_SHUT:
-                targets[int(np.ceil((start + quarter) * fps)) : last, OPEN] = 1
+                targets[max(int(np.ceil((start + quarter) * fps)), 0) : max(last, 0), OPEN] = 1
     return targets
 
 
@@ -83,15 +86,18 @@ class PhoneLoss(nn.Module):
 
     CLOSED, OPENED, LIP_TO_TEETH = 0.2, 1.4, 0.8
     """mm: lips that meet; the least gap of a sound that needs one; a lip at the teeth."""
-    OPENING = 2.5
-    """mm that the most open vowel is opened more than the closest, at least."""
+    OPENING = 4.0
+    """mm that the most open vowel is opened more than the closest, at least ..."""
+    WIDEST_S = 0.08
+    """... each at its widest within so many seconds of its middle."""
     ROUNDING = 5.0
     """mm that the mouth is wider in spread sounds than in rounded ones, at least."""
     SHARPNESS = 4.0
     """per mm, of the soft minimum over the vertices of the lip."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, fps: float) -> None:
         super().__init__()
+        self.near = round(self.WIDEST_S * fps)
         mouth = Mouth(rig)
         lip, teeth = mouth.lower_lip, mouth.upper_teeth
         lips = rig.basis("lips").reshape(len(rig.blendshape_names), -1)
@@ -122,16 +128,17 @@ class PhoneLoss(nn.Module):
         vowel = targets[..., HEIGHT] >= 0
         narrow = (self.OPENED - gap).clamp(min=0).square()
         higher = (targets[..., HEIGHT, None] - targets[..., None, :, HEIGHT]).clamp(min=0)
-        both = vowel[..., None] & vowel[..., None, :] & (higher > 0.2)
+        both = vowel[..., None] & vowel[..., None, :] & (higher > 0.1)
         rounder = flags[..., WIDE, None] & flags[..., None, :, ROUND]
-        opened = gap[..., None] - gap[..., None, :]
+        widest = F.max_pool1d(gap, 2 * self.near + 1, 1, self.near)
+        opened = widest[..., None] - widest[..., None, :]
         widened = width[..., None] - width[..., None, :]
         return {
             "shut": _mean((gap - self.CLOSED).clamp(min=0).square(), flags[..., SHUT]),
-            # vowels are many and easily open: consonants count by themselves, and so does w
+            # vowels are many and easily open: consonants count by themselves, and w most of all
             "open": _mean(narrow, flags[..., OPEN])
-            + _mean(narrow, flags[..., OPEN] & ~vowel) / 2
-            + _mean(narrow, flags[..., OPEN] & flags[..., ROUND] & ~vowel) / 2,
+            + 0.5 * _mean(narrow, flags[..., OPEN] & ~vowel)
+            + 1.5 * _mean(narrow, flags[..., OPEN] & flags[..., ROUND] & ~vowel),
             "teeth": _mean(self._from_teeth(motion[flags[..., TEETH]]), None)
             + _mean((1.0 - gap).clamp(min=0).square(), flags[..., TEETH]),
             "height": _mean((self.OPENING * higher - opened).clamp(min=0), both),

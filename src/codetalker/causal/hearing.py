@@ -32,7 +32,7 @@ class Hearing:
 
 
 HEARINGS = {
-    "live": Hearing(SpeechWindows(), layers=2, noise=0.6),
+    "live": Hearing(SpeechWindows(), layers=2, noise=0.4),
     "studio": Hearing(
         SpeechWindows(left=80, hop=40, look_ahead=40, unheard=30), layers=3, noise=1.0
     ),

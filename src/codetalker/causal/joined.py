@@ -7,9 +7,10 @@ what users bring does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,14 +56,26 @@ class Piece:
 
 
 def joined_streams(
-    clips: Sequence[Clip], random: np.random.Generator, fps: int, *, augment: bool
+    clips: Sequence[Clip],
+    random: np.random.Generator,
+    fps: int,
+    *,
+    augment: bool,
+    phones: Mapping[str, PhoneClip] = MappingProxyType({}),
 ) -> Iterator[Stream]:
-    """Shuffle each speaker's clips, trim and join them to streams of about 90 s."""
+    """Shuffle each speaker's clips, trim and join them to streams of about 90 s.
+
+    Args:
+        phones: those of the clips by their names, where they are known.
+    """
     voices = [c.waveform().samples for c in list(clips)[:: max(1, len(clips) // 12)]]
     for style in sorted({clip.speaker for clip in clips}):
         own = [clip for clip in clips if clip.speaker == style]
         order = random.permutation(len(own))
-        made = (_clip_piece(own[i], random, fps, augment=augment) for i in order)
+        made = (
+            _clip_piece(own[i], phones.get(own[i].name), random, fps, augment=augment)
+            for i in order
+        )
         for piece in _joined(made, random, fps, voices):
             yield Stream(piece.samples, piece.weights, piece.mask, style, piece.targets)
 
@@ -84,10 +97,12 @@ def phone_streams(
         yield Stream(piece.samples, piece.weights, piece.mask, style, piece.targets)
 
 
-def _clip_piece(clip: Clip, random: np.random.Generator, fps: int, *, augment: bool) -> Piece:
+def _clip_piece(
+    clip: Clip, phones: PhoneClip | None, random: np.random.Generator, fps: int, *, augment: bool
+) -> Piece:
     voice = Augmentation.draw(random) if augment else Augmentation()
     weights, samples = at_rate(clip, fps), clip.waveform().samples
-    hop = SAMPLE_RATE // fps
+    hop, first = SAMPLE_RATE // fps, 0
     if clip.speech:
         start, end = clip.speech
         first = max(0, int((start - random.uniform(*MARGIN)) * fps))
@@ -99,7 +114,9 @@ def _clip_piece(clip: Clip, random: np.random.Generator, fps: int, *, augment: b
     if not weights[:, upper].any():  # what a capture never moves is not known
         mask[:, upper] = False
     samples = _fitted(voice.apply(samples, random), len(weights) * hop)
-    return Piece(samples, weights, mask, targets_of(None, len(weights), fps))
+    if phones is not None:
+        phones = _moved(phones, first / fps, voice.speed)
+    return Piece(samples, weights, mask, targets_of(phones, len(weights), fps))
 
 
 def _phone_piece(
@@ -109,14 +126,18 @@ def _phone_piece(
     hop = SAMPLE_RATE // fps
     samples = voice.apply(clip.waveform().samples, random)
     frames = len(samples) // hop
-    timed = replace(clip, starts=clip.starts / voice.speed, ends=clip.ends / voice.speed)
     unknown = np.zeros((frames, channels))
     return Piece(
         _fitted(samples, frames * hop),
         unknown.astype(np.float32),
         unknown.astype(np.bool_),
-        targets_of(timed, frames, fps),
+        targets_of(_moved(clip, 0.0, voice.speed), frames, fps),
     )
+
+
+def _moved(clip: PhoneClip, start: float, speed: float) -> PhoneClip:
+    """Its phones as they are in a piece that begins at `start` seconds and is that much faster."""
+    return replace(clip, starts=(clip.starts - start) / speed, ends=(clip.ends - start) / speed)
 
 
 def _joined(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -22,7 +22,9 @@ from codetalker.causal.codec import Codec
 from codetalker.causal.features import FeatureSet, Stream, extract, feature_set
 from codetalker.causal.hearing import Hearing
 from codetalker.causal.joined import joined_streams, phone_streams
+from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.talker import TalkerConfig
+from codetalker.causal.teaching import taught
 from codetalker.causal.to_onnx import Trained, export_bundle
 from codetalker.causal.train_talker import (
     TalkerData,
@@ -90,6 +92,8 @@ def train_causal(
     device: torch.device,
     notes: dict[str, str],
     phones: Sequence[PhoneClip] = (),
+    aligned: Sequence[PhoneClip] = (),
+    teachers: Sequence[CausalTalker] = (),
 ) -> None:
     """Train the talker; the first process then writes `folder/bundle`.
 
@@ -101,6 +105,8 @@ def train_causal(
         passes: augmented passes over the clips, beside a clean one.
         notes: what the model card should know of the data.
         phones: phone-timed speech, of which one augmented pass is made.
+        aligned: the phones of some of the clips, by the same names.
+        teachers: whose motion is learned where phones are known and motion is not.
 
     Raises:
         DataError: the corpus cannot be trained on, or the folder holds features of another one.
@@ -115,12 +121,14 @@ def train_causal(
     styles = (NEUTRAL, *speaking_styles(clips))
     listener = Listener(encoder, hearing, styles, folder / "features", plan.seed)
     with processes.first_one_first():
-        sets, timed = listener.corpus(clips, passes), listener.phones(phones)
+        sets = listener.corpus(clips, passes, {clip.name: clip for clip in aligned})
+        timed = listener.phones(phones, teachers)
     validation = listener.validation(clips)
     used = (clip.digest(with_sound=True) for clip in clips if clip.split in ("train", "val"))
     source = {
         "clips": values_digest(used),
-        "phones": values_digest(clip.digest() for clip in phones),
+        "phones": values_digest(clip.digest() for clip in (*phones, *aligned)),
+        "teachers": [teacher.bundle.digest for teacher in teachers],
         "styles": styles,
         "passes": passes,
         "speech": tensors_digest(encoder.state_dict()),
@@ -157,7 +165,9 @@ class Listener:
     folder: Path
     seed: int
 
-    def corpus(self, clips: list[Clip], passes: int) -> list[FeatureSet]:
+    def corpus(
+        self, clips: list[Clip], passes: int, aligned: Mapping[str, PhoneClip]
+    ) -> list[FeatureSet]:
         """Pass 0 is clean, the others are augmented.
 
         Raises:
@@ -167,28 +177,34 @@ class Listener:
         counts = Counter(clip.speaker for clip in train)
         rare = [c for c in train if counts[c.speaker] < RARE and c.duration < LONG]
         heard = train + rare * (RARE_REPEATS - 1)
-        self._check_source("source.txt", [clip.digest(with_sound=True) for clip in heard])
+        digests = [clip.digest(with_sound=True) for clip in heard]
+        self._check_source("source.txt", digests + [c.digest() for c in aligned.values()])
         seconds = sum(clip.duration for clip in heard)
         fps = self.hearing.windows.fps
         sets = []
         for number in range(passes + 1):
-            streams = partial(joined_streams, heard, fps=fps, augment=number > 0)
+            streams = partial(joined_streams, heard, fps=fps, augment=number > 0, phones=aligned)
             sets.append(self._set(str(number), streams, self.seed + number, seconds))
         return sets
 
-    def phones(self, clips: Sequence[PhoneClip]) -> list[FeatureSet]:
-        """One augmented pass over phone-timed speech, if there is any.
+    def phones(
+        self, clips: Sequence[PhoneClip], teachers: Sequence[CausalTalker]
+    ) -> list[FeatureSet]:
+        """One augmented pass over phone-timed speech, if there is any, with the teachers' motion.
 
         Raises:
             DataError: the folder holds features of other speech, hearing or seed.
         """
         if not clips:
             return []
-        self._check_source("phones.txt", [clip.digest() for clip in clips])
+        digests = [clip.digest() for clip in clips]
+        self._check_source("phones.txt", digests + [t.bundle.digest for t in teachers])
         fps, channels = self.hearing.windows.fps, len(bundled_head().blendshape_names)
-        streams = partial(
-            phone_streams, clips, fps=fps, channels=channels, style=NEUTRAL, augment=True
-        )
+
+        def streams(random: np.random.Generator) -> Iterator[Stream]:
+            made = phone_streams(clips, random, fps, channels, NEUTRAL, augment=True)
+            return taught(made, teachers) if teachers else made
+
         return [self._set("phones", streams, self.seed, sum(clip.duration for clip in clips))]
 
     def validation(self, clips: list[Clip]) -> Validation:

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from codetalker.causal.articulation import NOTHING, PhoneLoss
+from codetalker.causal.articulation import NOTHING, TEETH, PhoneLoss
 from codetalker.causal.codec import Codec
 from codetalker.causal.features import FeatureSet
 from codetalker.causal.generator import Generator, free_run
@@ -52,38 +52,44 @@ class TalkerRecipe:
         noise: standard deviation of what is added to past weights; `forget` the share of
             sequences that get no past motion at all.
         neutral_share: share of sequences whose style is the neutral one, `blend_share` of those
-            with a mixture of it and their own.
+            with a mixture of it and their own; `phone_neutral_share` of phone-timed speech that is
+            spoken in the neutral style, the rest in any.
         closure, kept_shut, spread: weights of lips that fail to close in passing, of lips that do
             not stay shut, and of motion that is too small.
+        taught: weight of a teacher's motion where no captured one is known, in the neutral style.
         shut, open, teeth, height, round, rest: weights of what phones ask for; see `PhoneLoss`.
         commitment: weight of the distance to the nearest codes where no true ones are known.
     """
 
-    batch: int = 16
-    phone_batch: int = 8
+    batch: int = 20
+    phone_batch: int = 10
     frames: int = 80
     main_share: float = 0.55
     clean_share: float = 0.9
-    start_share: float = 0.1
+    start_share: float = 0.2
     regression: float = 1.0
     query: float = 0.3
     noise: float = 0.02
     forget: float = 0.1
-    neutral_share: float = 0.3
-    blend_share: float = 0.15
-    closure: float = 0.2
-    kept_shut: float = 0.1
+    neutral_share: float = 0.15
+    blend_share: float = 0.1
+    phone_neutral_share: float = 0.7
+    closure: float = 0.5
+    kept_shut: float = 0.2
     spread: float = 1.0
-    shut: float = 0.6
+    taught: float = 1.0
+    shut: float = 0.8
     open: float = 0.25
-    teeth: float = 0.06
-    height: float = 0.02
-    round: float = 0.08
+    teeth: float = 0.2
+    height: float = 0.3
+    round: float = 0.1
     rest: float = 1.0
-    commitment: float = 0.3
+    commitment: float = 0.5
 
 
-TALKER_PLAN = Plan(steps=600, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200)
+TALKER_PLAN = Plan(
+    steps=1200, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200
+)
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,7 @@ class TalkerTraining(nn.Module):
         self._frozen = (codec,)  # in a tuple: not part of the checkpoint
         self.geometry = GeometryLoss(rig, GeometryWeights())
         self.articulation = ArticulationLoss(rig, codec.config.fps)
-        self.phones = PhoneLoss(rig)
+        self.phones = PhoneLoss(rig, codec.config.fps)
         self.sample, self.recipe = sample, recipe
         speech_driven = torch.zeros(len(rig.blendshape_names))
         speech_driven[list(codec.config.articulation)] = 1.0
@@ -217,20 +223,22 @@ class TalkerTraining(nn.Module):
         codec, lead, count = self._frozen[0], self.sample.lead, recipe.batch
         self.talker.train()
         speech = self.talker.adapter(batch.features).flatten(1, 2)
-        style = self._styles(batch.style)
+        style, neutral = self._styles(batch.style)
         rows = codec.quantizer.embedding(batch.codes) * batch.known[..., None, None]
         target, context = rows[:, lead:], rows[:, 1:lead]
         phase = share % self.talker.config.period
         features = self.talker(speech, style, self._past(batch.motion[:, lead - 1 : -1]), phase)
         quantized = codec.quantizer(features)
         motion = codec.decode(quantized.values, context)
+        asked, compared = self._asked(batch, neutral), self._compared(batch, neutral)
         values = self._corpus_losses(
-            features[:count], motion[:count], target[:count], batch.first(count)
+            features[:count], motion[:count], target[:count], batch.first(count), compared[:count]
         )
+        values |= self.phones(motion, asked)
         if len(motion) > count:
-            targets = batch.targets[count:, lead:].clone()
-            targets[:, :lead] = NOTHING  # what the decoder heard before is not known
-            values |= self.phones(motion[count:], targets)
+            values["taught"] = self._taught_loss(
+                motion[count:], batch.motion[count:, lead:], compared[count:]
+            )
             queried = codec.config.queried
             nearest = codec.quantizer.embedding(quantized.indices[count:, :, :queried])
             values["commitment"] = F.mse_loss(features[count:, :, :queried], nearest)
@@ -238,13 +246,53 @@ class TalkerTraining(nn.Module):
         loss = sum((weights[name] * value for name, value in values.items()), motion.new_zeros(()))
         return {"loss": loss, **values}
 
+    def _asked(self, batch: Batch, neutral: Tensor) -> Tensor:
+        """(B, T, columns) what phones ask of each frame.
+
+        Of a corpus it is what its camera did not see, the lip at the teeth, and in the neutral
+        style only: a speaker's own is as it was captured.
+        """
+        lead, count = self.sample.lead, self.recipe.batch
+        targets = batch.targets[:, lead:].clone()
+        teeth = targets[:count, :, TEETH].masked_fill(~neutral[:count, None], NOTHING)
+        targets[:count] = NOTHING
+        targets[:count, :, TEETH] = teeth
+        targets[count:, :lead][self._later(batch)] = NOTHING
+        return targets
+
+    def _compared(self, batch: Batch, neutral: Tensor) -> Tensor:
+        """(B, T, K) where motion is compared: a corpus's where it is known, but not the mouth
+        where phones ask for something else; a teacher's mouth in the neutral style."""
+        lead, count = self.sample.lead, self.recipe.batch
+        mask = batch.mask[:, lead:].clone()
+        asked = (self._asked(batch, neutral)[:count, :, TEETH] > 0).float()
+        beside = F.max_pool1d(asked, 3, 1, 1)[..., None]
+        mask[:count] *= 1 - beside * self.mouth
+        mask[count:] *= neutral[count:, None, None]
+        mask[count:, :lead][self._later(batch)] = 0
+        return mask
+
+    def _later(self, batch: Batch) -> Tensor:
+        """Which sequences with phones do not begin their recording: what the decoder heard before
+        their first frames is not known."""
+        return batch.known[self.recipe.batch :, self.sample.lead - 1]
+
+    def _taught_loss(self, motion: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+        """Distance from a teacher's motion, and from how far it moves."""
+        loss = self.geometry(motion, true, mask * self.mouth)
+        taught = mask.amax((1, 2)) > 0
+        if taught.any():
+            settled = slice(self.sample.lead, None)
+            loss = loss + self.articulation.spread(motion[taught, settled], true[taught, settled])
+        return loss
+
     def _corpus_losses(
-        self, features: Tensor, motion: Tensor, target: Tensor, batch: Batch
+        self, features: Tensor, motion: Tensor, target: Tensor, batch: Batch, mask: Tensor
     ) -> dict[str, Tensor]:
-        """Losses of the sequences whose motion is known."""
+        """Losses of the sequences whose motion is known, where the mask is."""
         codec, lead = self._frozen[0], self.sample.lead
         queried = codec.config.queried
-        mask, true = batch.mask[:, lead:], batch.motion[:, lead:]
+        true = batch.motion[:, lead:]
         entropy = F.cross_entropy(
             -codec.quantizer.squared_distances(features).flatten(0, 2),
             batch.codes[:, lead:].flatten(),
@@ -262,20 +310,21 @@ class TalkerTraining(nn.Module):
             "spread": self.articulation.spread(motion, true),
         }
 
-    def _styles(self, own: Tensor) -> Tensor:
-        """(B, 1, width) embeddings: one's own, the neutral one, or a mixture of both.
+    def _styles(self, own: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, width) embeddings: one's own, the neutral one, or a mixture of both; and (B,)
+        whether it is the neutral one.
 
         Phones are spoken in any style: in a single one, nothing would tell its motion's size.
         """
-        recipe = self.recipe
+        recipe, phones = self.recipe, len(own) - self.recipe.batch
         own = own.clone()
-        own[recipe.batch :] = torch.randint(self.talker.config.styles, (len(own) - recipe.batch,))
-        share = torch.rand(len(own))
-        mixed = torch.rand(len(own)) * (share < recipe.blend_share)
-        neutral = torch.where(share > 1 - recipe.neutral_share, torch.ones(len(own)), mixed)
-        neutral = neutral[:, None].to(own.device)
-        style = (1 - neutral) * self.talker.style(own) + neutral * self.talker.style.weight[0]
-        return style[:, None]
+        own[recipe.batch :] = torch.randint(self.talker.config.styles, (phones,))
+        shares = [recipe.neutral_share] * recipe.batch + [recipe.phone_neutral_share] * phones
+        drawn = torch.rand(len(own))
+        mixed = torch.rand(len(own)) * (drawn < recipe.blend_share)
+        part = torch.where(drawn > 1 - torch.tensor(shares), 1.0, mixed)[:, None].to(own.device)
+        style = (1 - part) * self.talker.style(own) + part * self.talker.style.weight[0]
+        return style[:, None], part[:, 0] == 1
 
     def _past(self, true: Tensor) -> Tensor:
         """(B, T, K) motion before each frame, noisy or none; phones borrow it of the others."""

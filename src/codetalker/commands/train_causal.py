@@ -12,6 +12,7 @@ from codetalker.causal.bundle import load_bundle
 from codetalker.causal.codec import CodecConfig
 from codetalker.causal.hearing import HEARINGS
 from codetalker.causal.talker import TalkerConfig
+from codetalker.causal.teaching import load_teacher
 from codetalker.causal.train import find_whisper, speaking_styles, train_causal
 from codetalker.causal.train_codec import CODEC_PLAN, CodecRecipe, load_codec, train_codec
 from codetalker.causal.train_talker import TALKER_PLAN, TalkerRecipe
@@ -72,6 +73,9 @@ class TalkerStage:
         whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
         hearing: `live` for streams, 200 ms behind; `studio` for files.
         phones: folders of phone-timed speech; see docs/data.md.
+        aligned: a folder with the phones of the corpus's clips, by their names.
+        teachers: models whose motion is learned in phone-timed speech, which has none.
+        noise: added to the normalised features in training; as `hearing` has it by default.
         passes: augmented passes over the corpus, beside the clean one.
         recipe: losses and batches.
         plan: steps, rates, seed.
@@ -84,6 +88,9 @@ class TalkerStage:
     whisper: Path | None = None
     hearing: Literal["live", "studio"] = "live"
     phones: tuple[Path, ...] = ()
+    aligned: Path | None = None
+    teachers: tuple[Path, ...] = ()
+    noise: float | None = None
     passes: int = 2
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
     plan: Plan = TALKER_PLAN
@@ -92,7 +99,8 @@ class TalkerStage:
     def run(self) -> None:
         """Train; `bundle` in the folder is the model."""
         whisper = [self.whisper] if self.whisper else []
-        check_run_kept(self.out, WRITTEN, [self.corpus, self.codec, *whisper, *self.phones])
+        given = [*whisper, *self.phones, *([self.aligned] if self.aligned else []), *self.teachers]
+        check_run_kept(self.out, WRITTEN, [self.corpus, self.codec, *given])
         if self.passes < 0:
             raise OptionError(f"--passes is {self.passes}; name 0 or more")
         clips = read_corpus(self.corpus)
@@ -102,15 +110,18 @@ class TalkerStage:
             heads=codec.config.heads,
             code_width=codec.config.code_width,
             period=codec.config.fps,
-            speech_noise=hearing.noise,
+            speech_noise=hearing.noise if self.noise is None else self.noise,
         )
         timed = [clip for folder in self.phones for clip in read_phones(folder)]
+        aligned = () if self.aligned is None else read_phones(self.aligned)
+        teachers = [load_teacher(folder, codec.config.fps) for folder in self.teachers]
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         with processes.joined(self.device) as device:
             train_causal(
                 clips, codec, find_whisper(self.whisper), self.out,
                 hearing=hearing, passes=self.passes, config=config,
                 recipe=self.recipe, plan=self.plan, device=device, notes=notes, phones=timed,
+                aligned=aligned, teachers=teachers,
             )  # fmt: skip
             if processes.rank() == 0:
                 bundle = load_bundle(self.out / "bundle")
