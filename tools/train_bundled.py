@@ -4,9 +4,9 @@
     pip install 'codetalker-face[train]' pocketsphinx
     python tools/train_bundled.py --corpus CORPUS --takes TAKES -o runs
 
-Steps run as soon as what they need is there, `--at-once` of them, each with a log in the folder. A run
-that was stopped goes on where it was; runs/steps.json says how long each step took. What the steps
-are for: docs/training.md.
+Steps run as soon as what they need is there, `--at-once` of them, each with a log in the folder. A
+run that was stopped goes on where it was; runs/steps.json says how long each step took. What the
+steps are for: docs/training.md.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Step:
 def steps(corpus: Path, takes: Path | None, out: Path) -> list[Step]:
     """Everything, from data to bundles."""
     python, train = [sys.executable], [sys.executable, "-m", "codetalker", "train"]
-    speak = [*python, str(TOOLS / "speak")]
+    speak, align = [*python, str(TOOLS / "speak")], [*python, str(TOOLS / "align_phones.py")]
     made = [
         Step("phones/en", [*speak, str(out / "phones/en"), "--minutes", "80"]),
         Step("codec", [*train, "codec", f"--corpus={corpus}", f"-o={out / 'codec'}"]),
-        Step("aligned", [*python, str(TOOLS / "align_phones.py"), str(corpus), "-o", str(out / "aligned")]),
-    ]  # fmt: skip
+        Step("aligned", [*align, str(corpus), f"-o={out / 'aligned'}"]),
+    ]
     if takes is not None:
         made[1].command.append(f"--takes={takes}")
     for name in LANGUAGES:
