@@ -75,7 +75,7 @@ _AS_VISEMES = ("aa", "ih", "ou", "E", "oh")
 
 _CHIN, _CORNERS = slice(4, 13), (48, 54)  # iBUG-68
 _CHIN_SHARE, _GAP_SHARE, _WIDTH_SHARE = 4.0, 3.0, 1.0
-"""What a square millimetre of chin, lip gap and mouth width weighs beside one of the whole mouth."""
+"""What a square millimetre of chin, lip gap and width weighs beside one of the whole mouth."""
 _CALM = 0.005
 """Of the poses' mean square, against large shares that cancel each other."""
 _STEPS = 500
@@ -109,6 +109,19 @@ def from_visemes(shares: ArrayLike) -> NDArray[np.float32]:
         MotionError: the shares have another shape.
     """
     return (_rows(shares, len(VISEMES)) @ _poses(VISEMES)).astype(np.float32)
+
+
+def off_visemes(weights: ArrayLike) -> NDArray[np.float64]:
+    """(T, 52) weights in Apple's order -> (T, 15) how far the mouth is from the pose of each of
+    `VISEMES`, square millimetres.
+
+    Raises:
+        MotionError: the weights have another shape.
+    """
+    rows, poses, form = _rows(weights, len(ARKIT_NAMES)), _poses(VISEMES), _mouth_form()
+    own = np.einsum("ti,ij,tj->t", rows, form, rows, optimize=True)
+    theirs = np.einsum("ki,ij,kj->k", poses, form, poses, optimize=True)
+    return np.maximum(own[:, None] + theirs - 2 * rows @ form @ poses.T, 0)
 
 
 def _shares(weights: ArrayLike, names: tuple[str, ...]) -> NDArray[np.float32]:

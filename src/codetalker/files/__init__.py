@@ -68,6 +68,9 @@ FORMATS = (
     Format(".glb", "animation", "codetalker.files.glb:write_glb"),
     Format(".mp4", "animation", "codetalker.files.mp4:write_mp4"),
     Format(".html", "animation", "codetalker.files.html:write_html"),
+    Format(".json", "weights", "codetalker.files.json_forms:write_json"),
+    Format(".tsv", "weights", "codetalker.files.cues:write_tsv"),
+    Format(".dat", "weights", "codetalker.files.cues:write_dat"),
     Format(".obj", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
     Format(".ply", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
 )
