@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 _CLAY = PbrMaterial("clay", colour=(0.45, 0.45, 0.45, 1.0))
 _TRACE_M, _TRACE_NORMAL = 2.5e-4, 0.14
 """Changes of positions and normals at weight 1 below which they are left out of the file: a quarter
-of a millimetre, and 8 degrees."""
+of a millimetre, and 8 degrees. A rig without materials, made to follow vertices, is left as it is
+but for `_SAME_NORMAL`."""
+_SAME_NORMAL = 1e-3
 _FEW = 0.25
 """Of the shapes that move the part which most of them move: parts that fewer move, as eyes and
 teeth, are objects of their own with those shapes alone."""
@@ -123,8 +125,8 @@ def _primitives(rig: Rig) -> list[Primitive]:
     smooth = VertexNormals(rig.triangles, len(rig.template))
     normals = smooth.of(rig.template)
     turned = np.stack([smooth.of(rig.template + offsets) for offsets in rig.blendshapes]) - normals
-    turned = _without_traces(turned, _TRACE_NORMAL)
-    moved = _without_traces(rig.blendshapes, _TRACE_M)
+    turned = _without_traces(turned, _TRACE_NORMAL if rig.surface else _SAME_NORMAL)
+    moved = _without_traces(rig.blendshapes, _TRACE_M if rig.surface else 0.0)
     surface = rig.surface
     cuts: list[tuple[PbrMaterial, NDArray[np.bool_]]]
     if surface is None:
