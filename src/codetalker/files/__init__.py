@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -22,7 +23,7 @@ from codetalker.disk import (
     new_folder,
     replacing,
 )
-from codetalker.errors import OptionError, OutputError, did_you_mean
+from codetalker.errors import MissingExtraError, OptionError, OutputError, did_you_mean
 from codetalker.progress import Progress
 
 
@@ -47,6 +48,8 @@ class Format:
             keyword-only parameters are the format's options.
         flow: `module:function` that writes motion as it comes, in constant memory; or None.
         sequence: a file for every frame, in a folder called like the path without its suffix.
+        needs: the module that it is written with, its package and the extra that brings it; or None
+            for what comes with this package.
     """
 
     suffix: str
@@ -54,7 +57,10 @@ class Format:
     writer: str
     flow: str | None = None
     sequence: bool = False
+    needs: tuple[str, str, str] | None = None
 
+
+_USD = ("pxr", "usd-core", "usd")
 
 FORMATS = (
     Format(".npz", "weights", "codetalker.files.npz:write_weights"),
@@ -71,6 +77,9 @@ FORMATS = (
     Format(".json", "weights", "codetalker.files.json_forms:write_json"),
     Format(".tsv", "weights", "codetalker.files.cues:write_tsv"),
     Format(".dat", "weights", "codetalker.files.cues:write_dat"),
+    Format(".usd", "animation", "codetalker.files.usd:write_usd", needs=_USD),
+    Format(".usda", "animation", "codetalker.files.usd:write_usd", needs=_USD),
+    Format(".usdz", "animation", "codetalker.files.usd:write_usdz", needs=_USD),
     Format(".obj", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
     Format(".ply", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
 )
@@ -157,11 +166,15 @@ def check_output(path: Path, known: Collection[str]) -> None:
     Raises:
         OutputError: the suffix is unknown, the folder does not exist or is not writable, or what
             will be made is there and is not to be replaced.
+        MissingExtraError: what writes that format is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in known:
         hint = did_you_mean(suffix, known, str)
         raise OutputError(f"{path}: no format has the suffix {path.suffix!r}; {hint}")
+    for module, package, extra in {f.needs for f in FORMATS if f.suffix == suffix and f.needs}:
+        if find_spec(module) is None:
+            raise MissingExtraError(package, extra)
     place = written_to(path)
     if place == path:
         check_file(path)
