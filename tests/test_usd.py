@@ -14,6 +14,7 @@ from codetalker import files
 from codetalker.audio import Waveform
 from codetalker.cli import main
 from codetalker.errors import MissingExtraError, OutputError
+from codetalker.files import needs
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 from codetalker.vertex_motion import VertexMotion
@@ -26,7 +27,7 @@ SUFFIXES = ["usd", "usda", "usdz"]
 def test_without_openusd_the_extra_is_named_before_any_work(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(files, "find_spec", lambda name: None)
+    monkeypatch.setattr(needs, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"usd-core .* 'codetalker-face\[usd\]'"):
         files.check_output(tmp_path / f"a.{suffix}", [f".{suffix}"])
     assert main(["animate", str(EXAMPLE), "-o", str(tmp_path / f"a.{suffix}")]) == 2
