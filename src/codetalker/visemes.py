@@ -78,7 +78,8 @@ _CHIN_SHARE, _GAP_SHARE, _WIDTH_SHARE = 4.0, 3.0, 1.0
 """What a square millimetre of chin, lip gap and width weighs beside one of the whole mouth."""
 _CALM = 0.005
 """Of the poses' mean square, against large shares that cancel each other."""
-_STEPS = 500
+_STEPS, _STILL = 500, 1e-6
+"""At most, and the change of any share in a step at which they end."""
 
 
 def to_visemes(weights: ArrayLike) -> NDArray[np.float32]:
@@ -89,17 +90,20 @@ def to_visemes(weights: ArrayLike) -> NDArray[np.float32]:
     Raises:
         MotionError: the weights have another shape.
     """
-    spoken = _shares(weights, _SPOKEN)
+    spoken = _shares(weights, _SPOKEN, _mouth_form())
     return np.column_stack([np.maximum(1 - spoken.sum(axis=1), 0), spoken])
 
 
 def to_vowels(weights: ArrayLike) -> NDArray[np.float32]:
     """(T, 52) weights in Apple's order -> (T, 5) shares of `VOWELS`, 0..1, summing to 1 at most.
 
+    The jaw counts for nothing, since no vowel has closed lips over a low one: lips that are closed
+    stay closed.
+
     Raises:
         MotionError: the weights have another shape.
     """
-    return _shares(weights, _AS_VISEMES)
+    return _shares(weights, _AS_VISEMES, _mouth_form(jaw=False))
 
 
 def from_visemes(shares: ArrayLike) -> NDArray[np.float32]:
@@ -124,20 +128,26 @@ def off_visemes(weights: ArrayLike) -> NDArray[np.float64]:
     return np.maximum(own[:, None] + theirs - 2 * rows @ form @ poses.T, 0)
 
 
-def _shares(weights: ArrayLike, names: tuple[str, ...]) -> NDArray[np.float32]:
+def _shares(
+    weights: ArrayLike, names: tuple[str, ...], form: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """(T, len(names)) shares from 0, summing to 1 at most, whose poses are closest to the frames:
     accelerated projected gradient (Beck and Teboulle 2009)."""
-    poses, form = _poses(names), _mouth_form()
+    poses = _poses(names)
     meant = _rows(weights, len(ARKIT_NAMES)) @ form @ poses.T
     curvature = poses @ form @ poses.T
     curvature += _CALM * np.trace(curvature) / len(names) * np.eye(len(names))
     step = 1 / np.linalg.eigvalsh(curvature)[-1]
     shares = ahead = np.zeros_like(meant)
-    pace = 1.0
+    pace = np.ones((len(meant), 1))
     for _ in range(_STEPS):
         before, shares = shares, _bounded(ahead - step * (ahead @ curvature - meant))
-        pace, last = (1 + np.sqrt(1 + 4 * pace**2)) / 2, pace
-        ahead = shares + (last - 1) / pace * (shares - before)
+        change = shares - before
+        if np.abs(change).max(initial=0) < _STILL:
+            break
+        uphill = ((ahead - shares) * change).sum(axis=1, keepdims=True) > 0
+        pace, last = np.where(uphill, 1, (1 + np.sqrt(1 + 4 * pace**2)) / 2), pace
+        ahead = shares + np.where(uphill, 0, (last - 1) / pace) * change
     return shares.astype(np.float32)
 
 
@@ -163,15 +173,16 @@ def _poses(names: tuple[str, ...]) -> NDArray[np.float64]:
     return poses
 
 
-@lru_cache(maxsize=1)
-def _mouth_form() -> NDArray[np.float64]:
-    """(52, 52) quadratic form of weights: how far they move the mouth, square millimetres."""
+@lru_cache
+def _mouth_form(jaw: bool = True) -> NDArray[np.float64]:
+    """(52, 52) quadratic form of weights: how far they move the mouth, with or without the chin,
+    square millimetres."""
     rig = bundled_head()
     shapes = rig.blendshapes.astype(np.float64) * 1000
     right, left = shapes[:, rig.landmarks[list(_CORNERS)]].swapaxes(0, 1)
     seen = [
         (1.0, shapes[:, rig.regions["mouth"]]),
-        (_CHIN_SHARE, shapes[:, rig.landmarks[_CHIN]]),
+        (_CHIN_SHARE * jaw, shapes[:, rig.landmarks[_CHIN]]),
         (_GAP_SHARE, rig.lip_gap_basis[:, :, None].astype(np.float64) * 1000),
         (_WIDTH_SHARE, (left - right)[:, None, :1]),
     ]

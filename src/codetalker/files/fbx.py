@@ -28,9 +28,15 @@ source, target, fps, frames = sys.argv[-4:]
 bpy.ops.wm.read_factory_settings(use_empty=True)
 scene = bpy.context.scene
 scene.render.fps = max(1, round(float(fps)))
-scene.render.fps_base = scene.render.fps / float(fps)
 scene.frame_start, scene.frame_end = 0, int(frames) - 1
 bpy.ops.import_scene.gltf(filepath=source)
+for action in bpy.data.actions:
+    strips = [strip for layer in getattr(action, "layers", ()) for strip in layer.strips]
+    bags = [bag for strip in strips for bag in strip.channelbags] or [action]
+    for key in (key for bag in bags for curve in bag.fcurves for key in curve.keyframe_points):
+        key.co[0] = round(key.co[0] * float(fps) / scene.render.fps)  # it knows whole rates alone
+        key.interpolation = "LINEAR"
+scene.render.fps_base = scene.render.fps / float(fps)
 bpy.ops.export_scene.fbx(
     filepath=target,
     object_types={"ARMATURE", "MESH"},
