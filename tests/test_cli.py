@@ -229,7 +229,7 @@ REFUSALS = {
         ["speech.flac", "-o", "speech.flac/out/x", "--format", "npz"],
         "cannot be made",
     ),
-    "unknown format": (["speech.flac", "--format", "fbx"], "choose from npz, csv, glb, mp4, html"),
+    "unknown format": (["speech.flac", "--format", "xyz"], "choose from npz, csv, glb, mp4, html"),
     "unknown style": (["speech.flac", "-o", "a.npz", "--style", "s11"], "did you mean 's1'?"),
     "fps 0": (["speech.flac", "-o", "a.npz", "--fps", "0"], "fps 0 is out of range"),
     "fps nan": (["speech.flac", "-o", "a.npz", "--fps", "nan"], "fps nan is out of range"),

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import wave
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -19,10 +20,12 @@ import pytest
 from PIL import Image
 
 import codetalker
+from codetalker.animation import Animation
 from codetalker.audio import Waveform
-from codetalker.files.gltf import MorphAnimation, gltf_binary
+from codetalker.files.glb import glb_of
 from codetalker.files.livelink import write_livelink
 from codetalker.page import write_page
+from codetalker.rig import bundled_head
 from glb_reader import Glb
 
 WEB = Path(__file__).parents[1] / "web"
@@ -80,22 +83,10 @@ def report(folder, sound, motion):
 
 def other_head() -> bytes:
     """The bundled head without joints, with the names that another tool gives its shapes."""
-    from codetalker.files.glb import rig_primitives
-    from codetalker.rig import bundled_head
-
     rig = bundled_head()
-    assert rig.surface
     names = [n.replace("Left", "_L").replace("Right", "_R") for n in rig.blendshape_names]
-    return gltf_binary(
-        MorphAnimation(
-            name="other",
-            primitives=rig_primitives(rig),
-            target_names=tuple(f"face.{name}" for name in names),
-            weights=np.zeros((1, len(names)), np.float32),
-            fps=25,
-            texture_png=rig.surface.texture,
-        )
-    )
+    other = replace(rig, name="other", blendshape_names=tuple(f"face.{name}" for name in names))
+    return glb_of(Animation(other, np.zeros((1, len(names)), np.float32), 25))
 
 
 def changes(pictures):
@@ -177,9 +168,17 @@ def test_a_saved_json_holds_weights_and_head(report, folder, motion):
 def test_a_saved_glb_plays_the_motion(report, folder, motion):
     saved = Glb(folder / "saved.glb")
     animation = saved.json["animations"][-1]
-    weights, turn = (saved.array(sampler["output"]) for sampler in animation["samplers"])
-    assert np.abs(weights.reshape(motion.weights.shape) - motion.weights).max() < FRAMES
-    assert [c["target"]["path"] for c in animation["channels"]] == ["weights", "rotation"]
+    outputs = {
+        (channel["target"]["path"], channel["target"]["node"]): saved.array(
+            animation["samplers"][channel["sampler"]]["output"]
+        )
+        for channel in animation["channels"]
+    }
+    (turn,) = (values for (path, _), values in outputs.items() if path == "rotation")
+    (face,) = (i for i, node in enumerate(saved.json["nodes"]) if node.get("mesh") == 0)
+    assert saved.json["meshes"][0]["extras"]["targetNames"] == list(motion.names)
+    weights = outputs["weights", face].reshape(motion.weights.shape)
+    assert np.abs(weights - motion.weights).max() < FRAMES
     assert np.linalg.norm(turn, axis=1) == pytest.approx(1, abs=1e-5)
     assert np.abs(turn[:, 0]).max() > 1e-3
 

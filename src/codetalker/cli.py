@@ -50,6 +50,7 @@ COMMANDS = {
         "codetalker.commands.stream:stream", "a voice as it is spoken, to games and avatars", "live"
     ),
     "page": Command("codetalker.commands.page:page", "the web page that runs the model"),
+    "blender": Command("codetalker.commands.blender:blender", "the add-on for Blender"),
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
     "info": Command("codetalker.commands.info:info", "what a model is"),
     "train": Command(

@@ -16,6 +16,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 from codetalker.disk import check_parent, is_stream
 from codetalker.errors import CodeTalkerError, OptionError, OutputError, did_you_mean
 from codetalker.files import check_output, flows, save_flow, written_to
+from codetalker.files.json_forms import JsonForm
 from codetalker.model_folder import FOR_FILES, find_model
 from codetalker.motion import parse_fps
 from codetalker.places import Place, check_inputs_kept, place, same_place
@@ -52,6 +53,7 @@ def animate(
     life: Literal["off", "idle", "full"] | None = None,
     template: Annotated[Path | None, _shown_as("FACE")] = None,
     mode: Literal["exact", "fast"] | None = None,
+    json_form: JsonForm | None = None,
 ) -> int:
     """Turn recordings of speech into talking faces.
 
@@ -60,8 +62,8 @@ def animate(
     Args:
         audio: audio or video files, of any format.
         output: file in the format of its suffix (npz, glb, mp4; obj and ply: a folder with a mesh
-            for every frame; csv: of models of blendshapes), or folder for all; repeat it for
-            several files.
+            for every frame; csv, json, tsv, dat: of models of blendshapes), or folder for all;
+            repeat it for several files.
         format: the formats to write into a folder, separated by commas.
         model: folder or name of a model; by default the bundled `studio`, which looks a second
             ahead. `live` is the one for streams.
@@ -78,6 +80,8 @@ def animate(
             listens, or full, with the accents of the voice; for models of blendshapes.
         template: a face of the model's topology, .obj or .ply; for models of vertices.
         mode: exact for the published output, fast for long speech; for models of vertices.
+        json_form: of .json: talkinghead, visemes (the same with viseme_aa and so on for the mouth),
+            azure or rhubarb.
     """
     if not audio:
         raise OptionError("no recording is given; name at least one: codetalker animate speech.wav")
@@ -92,6 +96,7 @@ def animate(
     own = {"template": template, "mode": mode, "blinks": None if blinks else False, "life": life}
     options |= _own_options(talker, own)
     change = _change(talker, mood)
+    writing = _writing(jobs, json_form)
     if style is not None:
         shares_of(style, talker.styles)  # before any recording is read
     failures: list[str] = []
@@ -100,7 +105,7 @@ def animate(
             with _noted(recording, failures) if len(jobs) > 1 else nullcontext():
                 for path in paths:
                     check_output(path, talker.formats)
-                _animate_one(talker, recording, track, paths, change, **options)
+                _animate_one(talker, recording, track, paths, change, writing, **options)
     finally:
         for failure in failures:
             print("error:", failure, file=sys.stderr)
@@ -139,12 +144,24 @@ def _change(talker: Talker, mood: str | None) -> Callable[[Any], Any]:
     return lambda motion: with_mood(motion, name, intensity)
 
 
+def _writing(
+    jobs: list[tuple[Path, list[Path]]], json_form: JsonForm | None
+) -> dict[str, dict[str, Any]]:
+    """Suffix -> options of its format."""
+    if json_form is None:
+        return {}
+    if not any(path.suffix.lower() == ".json" for _, paths in jobs for path in paths):
+        raise OptionError("--json-form is of .json files; name one with -o, or leave it out")
+    return {".json": {"form": json_form}}
+
+
 def _animate_one(
     talker: Talker,
     recording: Path,
     track: int | None,
     paths: list[Path],
     change: Callable[[Any], Any],
+    writing: dict[str, dict[str, Any]],
     **options: Any,
 ) -> None:
     from codetalker.audio import Waveform, heard
@@ -160,7 +177,8 @@ def _animate_one(
     motion = change(made)
     for path in paths:
         with ProgressBar(path.name) as bar:
-            written = motion.save(path, progress=bar.update)
+            own = writing.get(path.suffix.lower(), {})
+            written = motion.save(path, progress=bar.update, **own)
         print(f"{written}: {motion.duration:.2f} s, {len(motion)} frames at {motion.fps:g} fps")
 
 

@@ -47,6 +47,8 @@ class Format:
             keyword-only parameters are the format's options.
         flow: `module:function` that writes motion as it comes, in constant memory; or None.
         sequence: a file for every frame, in a folder called like the path without its suffix.
+        needs: `module:function` that raises where what it is written with is not installed; None
+            for what comes with this package.
     """
 
     suffix: str
@@ -54,7 +56,10 @@ class Format:
     writer: str
     flow: str | None = None
     sequence: bool = False
+    needs: str | None = None
 
+
+_USD = "codetalker.files.needs:openusd"
 
 FORMATS = (
     Format(".npz", "weights", "codetalker.files.npz:write_weights"),
@@ -68,6 +73,18 @@ FORMATS = (
     Format(".glb", "animation", "codetalker.files.glb:write_glb"),
     Format(".mp4", "animation", "codetalker.files.mp4:write_mp4"),
     Format(".html", "animation", "codetalker.files.html:write_html"),
+    Format(".json", "weights", "codetalker.files.json_forms:write_json"),
+    Format(".tsv", "weights", "codetalker.files.cues:write_tsv"),
+    Format(".dat", "weights", "codetalker.files.cues:write_dat"),
+    Format(".usd", "animation", "codetalker.files.usd:write_usd", needs=_USD),
+    Format(".usda", "animation", "codetalker.files.usd:write_usd", needs=_USD),
+    Format(".usdz", "animation", "codetalker.files.usd:write_usdz", needs=_USD),
+    Format(
+        ".fbx",
+        "animation",
+        "codetalker.files.fbx:write_fbx",
+        needs="codetalker.files.needs:blender",
+    ),
     Format(".obj", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
     Format(".ply", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
 )
@@ -103,8 +120,7 @@ def save(
     place = written_to(path)
     suffix = path.suffix.lower()
     chosen = next(f for f in FORMATS if f.suffix == suffix and f.takes in motion.FORMS)
-    module, function = chosen.writer.split(":")
-    write = getattr(import_module(module), function)
+    write = _named(chosen.writer)
     known = _options(write)
     _check_options(options, known - {"progress"}, suffix)
     if "progress" in known:
@@ -132,9 +148,8 @@ def save_flow(parts: Iterable[Savable], path: Path) -> Path:
     """
     check_output(path, [f.suffix for f in FORMATS if f.flow])
     (writer,) = (f.flow for f in FORMATS if f.flow and f.suffix == path.suffix.lower())
-    module, function = writer.split(":")
     with replacing(path) as temporary:
-        getattr(import_module(module), function)(temporary, parts)
+        _named(writer)(temporary, parts)
     return path
 
 
@@ -153,18 +168,27 @@ def check_output(path: Path, known: Collection[str]) -> None:
 
     Raises:
         OutputError: the suffix is unknown, the folder does not exist or is not writable, or what
-            will be made is there and is not to be replaced.
+            will be made is there and is not to be replaced, or Blender is not installed for .fbx.
+        MissingExtraError: an optional dependency that writes that format is not installed.
     """
     suffix = path.suffix.lower()
     if suffix not in known:
         hint = did_you_mean(suffix, known, str)
         raise OutputError(f"{path}: no format has the suffix {path.suffix!r}; {hint}")
+    for needed in {f.needs for f in FORMATS if f.suffix == suffix and f.needs}:
+        _named(needed)()
     place = written_to(path)
     if place == path:
         check_file(path)
     else:
         check_new_folder(place)
         check_parent(place)
+
+
+def _named(name: str) -> Callable[..., Any]:
+    """The function called `module:function`."""
+    module, function = name.split(":")
+    return getattr(import_module(module), function)
 
 
 def _options(write: Callable[..., Any]) -> set[str]:

@@ -37,7 +37,9 @@ _HEAD = {"HeadPitch": 1.0, "HeadYaw": -1.0, "HeadRoll": -1.0}
 """Signs of pitch, yaw and roll, radians: the app's axes are left-handed, + yaw is to the subject's
 right, as its eye angles show in recorded takes."""
 
-_TIMECODE_RATE = 60  # Unreal's importer divides the frame field by 60, whatever the take's rate
+_TIMECODE_RATE = 60  # Unreal's importer divides the frame field by 60, whatever the take's rate,
+_FAST_FIELD = 31  # if a whole frame field of the take reaches this; else by 30
+_LONGEST_STEP = 0.4  # seconds between rows that hold a pose: one of them has such a field
 
 
 def write_livelink(path: Path, motion: Motion) -> None:
@@ -50,16 +52,25 @@ def write_flow(path: Path, parts: Iterable[Motion]) -> None:
     blendshape for is 0.
 
     The frame field of the timecode counts sixtieths of a second with three decimals, so times are
-    right at every frame rate.
+    right at every frame rate. The last pose of a take that is too short to show that is held until
+    it is seen, at half a second.
     """
-    form = ",".join(["%.6f"] * len(COLUMNS))
-    frame = 0
+    form = f"%s,{len(COLUMNS)}," + ",".join(["%.6f"] * len(COLUMNS)) + "\n"
+    frame, fast = 0, False
+    seconds, step, row = 0.0, _LONGEST_STEP, np.zeros(0)
     with path.open("w", encoding="ascii", newline="\n") as file:
         file.write(",".join(HEADER) + "\n")
         for motion in parts:
+            step = min(1 / motion.fps, _LONGEST_STEP)
             for row in _values(motion):
-                file.write(f"{timecode(frame / motion.fps)},{len(COLUMNS)},{form % tuple(row)}\n")
+                seconds = frame / motion.fps
+                file.write(form % (timecode(seconds), *row))
+                fast |= _frame_field(seconds) >= _FAST_FIELD
                 frame += 1
+        while frame and not fast:
+            seconds += step
+            file.write(form % (timecode(seconds), *row))
+            fast = _frame_field(seconds) >= _FAST_FIELD
 
 
 def _values(motion: Motion) -> NDArray[np.float32]:
@@ -77,6 +88,11 @@ def timecode(seconds: float) -> str:
     hour, minute = divmod(minutes, 60)
     frame, fraction = divmod(thousandths, 1000)
     return f"{hour % 24:02}:{minute:02}:{second:02}:{frame:02}.{fraction:03}"
+
+
+def _frame_field(seconds: float) -> int:
+    """The whole frames of the timecode."""
+    return round(seconds * _TIMECODE_RATE * 1000) // 1000 % _TIMECODE_RATE
 
 
 def _apple_name(column: str) -> str:

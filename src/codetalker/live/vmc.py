@@ -12,11 +12,11 @@ import struct
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.head_pose import quaternions
 from codetalker.live.frames import Frame
+from codetalker.visemes import to_vowels
 
 PORT = 39539
 Names = Literal["vrm0", "vrm1", "arkit"]
@@ -48,7 +48,7 @@ class Vmc:
         """One or more bundles; the last one applies the shapes."""
         weights = frame.weights
         if self._names is not _PERFECT_SYNC:
-            weights = np.concatenate([vowels(weights), weights[_LIDS]])
+            weights = np.concatenate([to_vowels(weights[None])[0], weights[_LIDS]])
         messages = [
             message("/VMC/Ext/Blend/Val", name, float(weight))
             for name, weight in zip(self._names, weights, strict=True)
@@ -68,23 +68,6 @@ class Vmc:
 _BONES = ("Head", "LeftEye", "RightEye")
 _PLACE = {name: i for i, name in enumerate(ARKIT_NAMES)}
 _LIDS = [_PLACE["eyeBlinkLeft"], _PLACE["eyeBlinkRight"]]
-_WIDE = [
-    _PLACE[f"mouth{what}{side}"] for what in ("Smile", "Stretch") for side in ("Left", "Right")
-]
-
-
-def vowels(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(52,) ARKit weights -> (5,) A, I, U, E, O, whose sum is at most 1.
-
-    How far open, round and wide the mouth is says how they share it; a rule, not learned.
-    """
-    apart = 1.8 * (weights[_PLACE["jawOpen"]] - weights[_PLACE["mouthClose"]])
-    opened = np.clip(apart, 0, 1)
-    rounded = np.clip(1.5 * max(weights[_PLACE[n]] for n in ("mouthFunnel", "mouthPucker")), 0, 1)
-    wide = np.clip(4 * weights[_WIDE].mean(), 0, 1)
-    a, e, o = opened * (1 - rounded) * np.array([1 - wide, wide, 0]) + [0, 0, opened * rounded]
-    i, u = (1 - opened) * np.array([(1 - rounded) * wide, rounded])
-    return np.array([a, i, u, e, o], np.float32)
 
 
 def message(address: str, *values: str | float | int) -> bytes:
