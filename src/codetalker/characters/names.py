@@ -76,8 +76,12 @@ def drives(
         found |= {name: shares for name, (shares, _) in matches.items()}
         superseded |= _superseded(matches)
     found = {name: shares for name, shares in found.items() if name not in superseded}
-    speaks = system(found) is not None
-    found = {**found, **_beside(meant, found)} if speaks else {**meant, **found}
+    served = {source for shares in found.values() for source in shares}
+    found |= {
+        name: shares
+        for name, shares in meant.items()
+        if name not in found and not shares.keys() & served
+    }
     mouth = system(own) or system({**found, **own})
     return {**_with_one_mouth(found, mouth), **own}
 
@@ -97,20 +101,6 @@ def system(driven: Mapping[str, Shares]) -> str | None:
     if opened:
         return "shapes"
     return "visemes" if "viseme_aa" in visemes else "vowels" if "aa" in vowels else None
-
-
-def _beside(meant: Mapping[str, Shares], found: Mapping[str, Shares]) -> dict[str, Shares]:
-    """What the file says of shapes beside the mouth that no name has served."""
-    served = {source for shares in found.values() for source in shares}
-    return {
-        name: shares
-        for name, shares in meant.items()
-        if name not in found and not shares.keys() & served and not _of_mouth(shares)
-    }
-
-
-def _of_mouth(shares: Shares) -> bool:
-    return any(s in MOUTH or s in VISEME_SOURCES or s in VOWELS for s in shares)
 
 
 def _with_one_mouth(driven: dict[str, Shares], mouth: str | None) -> dict[str, Shares]:
