@@ -46,6 +46,13 @@ POSES = {
     "U": {"jawOpen": 0.15, "mouthFunnel": 0.2, "mouthPucker": 0.8},
 }
 """What the viseme shapes of a viseme avatar look like."""
+MESHES = {
+    "Face": {"skin", "lips"},
+    "Mouth": {"teeth", "mouth", "tongue"},
+    "Eyes": {"eye_white", "iris", "pupil", "lashes"},
+    "Hair": {"hair", "cloth"},
+}
+"""Mesh -> materials of the bundled head."""
 VOWELS = {"A": "aa", "I": "I", "U": "U", "E": "E", "O": "O"}
 
 
@@ -102,39 +109,75 @@ def vroid_with_arkit(targets: Targets) -> Targets:
     )
 
 
-def head_meshes(targets: Targets, parted: float = 0.0, scale=(1.0, 1.0, 1.0)) -> list[ShapedMesh]:
-    """The bundled head: skin, with the mouth in it, and the eyes."""
+def cut(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[float, float, float]]:
+    """Of one of `MESHES`: its vertices' numbers in the head, its triangles, its colour."""
     head = bundled_head()
     surface = head.surface
     assert surface is not None
-    named = [m.name for m in surface.materials]
-    colours = [m.colour for m in surface.materials]
+    kinds = [i for i, m in enumerate(surface.materials) if m.name in MESHES[name]]
+    chosen = np.isin(surface.triangle_material, kinds)
+    used, corners = np.unique(head.triangles[chosen], return_inverse=True)
+    red, green, blue = np.mean([surface.materials[i].colour for i in kinds], axis=0) ** 2.2
+    return used, corners.reshape(-1, 3), (red, green, blue)
+
+
+def head_meshes(targets: Targets, parted: float = 0.0, scale=(1.0, 1.0, 1.0)) -> list[ShapedMesh]:
+    """The bundled head: skin, with the mouth in it, and the eyes."""
+    head = bundled_head()
     vertices = head.template.copy()
     if parted:
         vertices += (
             np.float32(parted) * dict(zip(ARKIT_NAMES, head.blendshapes, strict=True))["jawOpen"]
         )
     meshes = []
-    for name, kinds in (
-        ("Face", {"skin", "lips"}),
-        ("Mouth", {"teeth", "mouth", "tongue"}),
-        ("Eyes", {"eye_white", "iris", "pupil", "lashes"}),
-        ("Hair", {"hair", "cloth"}),
-    ):
-        chosen = np.isin(surface.triangle_material, [i for i, n in enumerate(named) if n in kinds])
-        used, corners = np.unique(head.triangles[chosen], return_inverse=True)
-        colour = np.mean([colours[i] for i, n in enumerate(named) if n in kinds], axis=0) ** 2.2
+    for name in MESHES:
+        used, corners, colour = cut(name)
         own = {n: moved[used] * np.float32(scale) for n, moved in targets.items()}
         meshes.append(
             ShapedMesh(
                 name,
                 vertices[used] * np.float32(scale),
-                corners.reshape(-1, 3),
+                corners,
                 {} if name == "Hair" else own,
-                tuple(colour.tolist()),
+                colour,
             )
         )
     return meshes
+
+
+def drawn_face() -> list[ShapedMesh]:
+    """As avatars that are drawn rather than modelled: a flat face with a slit, whose two edges lie
+    on each other, in front of teeth; A, I, U, E, O, and nothing that closes."""
+    across = np.linspace(-1, 1, 21)
+    rows = np.array([0.02, 0.01, 0.004, 0.0, 0.0, -0.004, -0.01, -0.03])
+    lower = np.arange(len(rows)) > 3
+    x, y = np.meshgrid(0.012 * across, rows)
+    vertices = np.stack([x, y + 1.3, 0.08 - 8 * x**2], axis=2)
+    arch = np.where(np.abs(y) < 0.015, 1 - across**2, 0)
+    shapes = {}
+    for name, opened, wide in (
+        ("A", 1.0, 1.0), ("I", 0.25, 1.3), ("U", 0.3, 0.5), ("E", 0.5, 1.15), ("O", 0.8, 0.7),
+    ):  # fmt: skip
+        moved = np.zeros_like(vertices)
+        moved[..., 1] = arch * opened * np.where(lower[:, None], -0.012, 0.002)
+        moved[..., 0] = np.where(np.abs(y) < 0.015, (wide - 1) * x, 0)
+        shapes[f"Fcl_MTH_{name}"] = moved.reshape(-1, 3)
+    corner = np.arange(21 * len(rows)).reshape(len(rows), 21)
+    a, b, c, d = corner[:-1, :-1], corner[1:, :-1], corner[1:, 1:], corner[:-1, 1:]
+    quads = np.stack([a, b, c, d], 2)[[0, 1, 2, 4, 5, 6]].reshape(-1, 4)
+    face = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    teeth = vertices[2:6] - np.array([0, 0, 0.006])
+    bite = {n: moved.reshape(-1, 21, 3)[2:6] * (0, 0.8, 0) for n, moved in shapes.items()}
+    return [
+        ShapedMesh("Face", vertices.reshape(-1, 3), face, shapes),
+        ShapedMesh(
+            "Teeth",
+            teeth.reshape(-1, 3),
+            face[face.max(1) < 84],
+            {n: moved.reshape(-1, 3) for n, moved in bite.items()},
+            (0.9, 0.9, 0.9),
+        ),
+    ]
 
 
 def vrm0(meshes: list[ShapedMesh]) -> dict[str, object]:
@@ -196,6 +239,7 @@ def heads() -> dict[str, bytes]:
         "half.glb": character(head_meshes(half)),
         "visemes.glb": character(head_meshes(visemes(apple))),
         "vroid.glb": character(head_meshes(vroid(apple))),
+        "drawn.glb": character(drawn_face()),
         "vrm0.vrm": character(turned, extensions=vrm0(turned)),
         "vrm1.vrm": character(head_meshes(nameless), extensions=vrm1(head_meshes(nameless))),
     }

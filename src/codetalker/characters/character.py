@@ -91,12 +91,13 @@ class Character:
         with refusing(RigError, what, "export it anew as a .glb"):
             file = GltfFile.open(path)
             targets = {i: target_names(mesh, i) for i, mesh in enumerate(file.gltf.meshes)}
-            shapes = {mesh: found for mesh, found in targets.items() if found}
+            shown = parts(file)
+            shapes = {part.mesh: targets[part.mesh] for part in shown if targets[part.mesh]}
             if not shapes:
                 raise RigError(f"{path} has no morph targets; export its shape keys with it")
             driven = drives(shapes.values(), own, meant_by_vrm(file, shapes))
             _check_speaks(path, shapes, driven)
-            return cls(path, file, shapes, driven, find_bones(file), parts(file))
+            return cls(path, file, shapes, driven, find_bones(file), shown)
 
     @cached_property
     def shapes(self) -> tuple[str, ...]:

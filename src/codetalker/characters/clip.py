@@ -96,7 +96,7 @@ class _Clip:
         file = self._file
         held = bytes(file.binary)
         data = held + b"\0" * (_padded(len(held)) - len(held)) + self._data
-        taken = {animation.get("name") for animation in file.gltf.animations}
+        taken = {animation.name for animation in file.gltf.animations}
         names = (f"{_NAME} {i}" if i else _NAME for i in range(len(taken) + 1))
         name = next(name for name in names if name not in taken)
         animation = {"name": name, "samplers": self._samplers, "channels": self._channels}

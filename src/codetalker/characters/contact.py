@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.arkit import ARKIT_NAMES
-from codetalker.evaluation.mouth import Mouth
 from codetalker.rig import Rig, bundled_head
 
 _OPEN = {"jawOpen": 0.6}
@@ -193,12 +192,12 @@ def within_one(weights: Curves) -> Curves:
 
 @lru_cache(maxsize=1)
 def _head_curves() -> Curves:
-    """(52, 3) lip gap, width and chin of the bundled head, as shares of the same ranges."""
-    mouth = Mouth(bundled_head())
-    right, left = bundled_head().template[bundled_head().landmarks[[48, 54]], 0] * 1000
-    jaw = ARKIT_NAMES.index("jawOpen")
-    curves = np.stack([mouth.central_gap, mouth.width, mouth.chin], 1)
-    return curves / np.array([mouth.central_gap[jaw], left - right, mouth.chin[jaw]])
+    """(52, 3) lip gap, width and chin of the bundled head, found as on any face, as shares of what
+    its open jaw and its width at rest are."""
+    head = bundled_head()
+    lips = find_lips(head, lambda weights: weights, np.ones(len(ARKIT_NAMES), bool), shared=False)
+    assert lips is not None
+    return lips.curves / lips.range
 
 
 def _pose(shapes: dict[str, float]) -> Weights:

@@ -139,6 +139,13 @@ class Asset:
 
 
 @dataclass(frozen=True)
+class Named:
+    """An animation (5.6)."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Gltf:
     """5.17, as far as a face needs it."""
 
@@ -151,7 +158,7 @@ class Gltf:
     meshes: tuple[Mesh, ...] = ()
     nodes: tuple[Node, ...] = ()
     skins: tuple[Skin, ...] = ()
-    animations: tuple[Any, ...] = ()
+    animations: tuple[Named, ...] = ()
     extensions: dict[str, Any] = field(default_factory=dict)
     extensionsUsed: tuple[str, ...] = ()
 
