@@ -21,6 +21,7 @@ from codetalker.characters.animation import CharacterAnimation
 from codetalker.characters.bones import LEFT_EYE, RIGHT_EYE, find_bones
 from codetalker.characters.contact import Lips, find_lips
 from codetalker.characters.expressions import meant_by_vrm
+from codetalker.characters.geometry import rig_of
 from codetalker.characters.gltf_file import GltfFile
 from codetalker.characters.names import (
     SOURCES,
@@ -174,34 +175,9 @@ class Character:
         return CharacterAnimation(self, motion, self.weights(motion))
 
     @cached_property
-    def front(self) -> NDArray[np.float64]:
-        """(3, 3) the scene's axes -> those of a face that looks along +z, as glTF has it and VRM
-        0.x does not."""
-        back = "VRM" in self.file.gltf.extensions
-        return np.diag([-1.0, 1.0, -1.0]) if back else np.eye(3)
-
-    @cached_property
     def rig(self) -> Rig:
-        """Its geometry: all its meshes at rest, and its shapes."""
-        turn = self.front.astype(np.float32)
-        starts = np.cumsum([0, *(len(part.vertices) for part in self.parts)])
-        offsets = np.zeros((len(self.shapes), starts[-1], 3), np.float32)
-        for part, start in zip(self.parts, starts, strict=False):
-            for name, moved in zip(self.mesh_shapes.get(part.mesh, ()), part.offsets, strict=True):
-                offsets[self.shapes.index(name), start : start + len(part.vertices)] = moved @ turn
-        return Rig(
-            name=self.path.stem,
-            template=np.concatenate([part.vertices for part in self.parts]) @ turn,
-            triangles=np.concatenate(
-                [part.triangles + start for part, start in zip(self.parts, starts, strict=False)]
-            ).astype(np.int32),
-            blendshape_names=self.shapes,
-            blendshapes=offsets,
-            regions={},
-            lip_gap=np.zeros((2, 0), np.int32),
-            landmarks=np.zeros(0, np.int32),
-            copyright=self.file.gltf.asset.copyright,
-        )
+        """Its geometry: all its meshes at rest, and its shapes, looking along +z."""
+        return rig_of(self.path.stem, self.file.gltf, self.parts, self.mesh_shapes, self.shapes)
 
 
 def _check_speaks(

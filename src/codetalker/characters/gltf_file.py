@@ -120,6 +120,7 @@ class Pbr:
     """5.22."""
 
     baseColorFactor: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    roughnessFactor: float = 1.0
 
 
 @dataclass(frozen=True)

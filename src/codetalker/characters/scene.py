@@ -30,14 +30,14 @@ class Part:
         vertices: (N, 3) float32.
         triangles: (F, 3) int64.
         offsets: (K, N, 3) float32, of the mesh's K targets at weight 1.
-        colour: (3,) linear 0..1, of its material without the texture.
+        material: its index; -1 for none.
     """
 
     mesh: int
     vertices: NDArray[np.float32]
     triangles: NDArray[np.int64]
     offsets: NDArray[np.float32]
-    colour: tuple[float, float, float]
+    material: int
 
 
 def target_names(mesh: Mesh, index: int) -> tuple[str, ...]:
@@ -117,13 +117,13 @@ def _part(
             if len(moved) != len(local):
                 raise Malformed("a target has another number of vertices than its mesh")
             offset[:] = np.einsum("nij,nj->ni", turned, moved[used])
-    colour = (1.0, 1.0, 1.0)
-    if primitive.material is not None:
-        material = at(gltf.materials, primitive.material, "material")
-        colour = material.pbrMetallicRoughness.baseColorFactor[:3]
     mesh = gltf.nodes[node].mesh
     assert mesh is not None
-    return Part(mesh, vertices, triangles, offsets, colour)
+    material = -1
+    if primitive.material is not None:
+        at(gltf.materials, primitive.material, "material")
+        material = primitive.material
+    return Part(mesh, vertices, triangles, offsets, material)
 
 
 def _triangles(

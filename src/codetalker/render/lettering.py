@@ -39,4 +39,4 @@ def lettered(
         cell = [[bool(row >> bit & 1) for bit in (2, 1, 0)] for row in rows]
         dots[1:_HIGH, place * _WIDE + 1 : place * _WIDE + _WIDE] = cell
     inked = dots.repeat(size, axis=0).repeat(size, axis=1)[:, :width]
-    return np.where(inked[:, :, None], np.uint8(ink), np.uint8(paper))
+    return np.array([paper, ink], np.uint8)[inked.astype(np.intp)]
