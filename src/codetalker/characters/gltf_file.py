@@ -183,6 +183,13 @@ class GltfFile:
     more: bytes = b""
 
     @classmethod
+    def of(cls, document: dict[str, Any]) -> GltfFile:
+        """A file without any arrays, of plain values as JSON has them."""
+        gltf = build(Gltf, document, "its glTF", strict=False)
+        members = {name: json.dumps(value) for name, value in document.items()}
+        return cls(gltf, members, _parents(gltf), memoryview(b""))
+
+    @classmethod
     def open(cls, path: Path) -> GltfFile:
         """Read a file.
 

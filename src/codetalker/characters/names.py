@@ -28,7 +28,11 @@ Shares = dict[str, float]
 
 _MAX_MAP_BYTES = 1 << 20
 _SIDES = (("L", "Left"), ("R", "Right"))
-_LETTERS = dict(zip("aiueo", VOWELS, strict=True))
+_SHORT = (
+    (dict(zip("aiueo", VOWELS, strict=True)), frozenset("aiueo")),
+    ({name.casefold(): f"viseme_{name}" for name in VISEMES}, frozenset(("pp", "ff", "dd", "aa"))),
+)
+"""Names too short to mean anything unless others stand beside them in the mesh."""
 _WORD_MARKS = re.compile(r"[\W_]+")
 _COPY = re.compile(r"(\.\d{3}|_div2)$")
 """What Blender puts after the name of a copy, and Daz after that of half a shape."""
@@ -135,27 +139,26 @@ def shares_of(name: str) -> Shares:
 
 def _match(name: str, names: tuple[str, ...]) -> tuple[Shares, int] | None:
     """What drives a shape among its mesh's, and how near its name is to Apple's."""
-    table = _table()
-    for spelling in _spellings(name, names):
-        if spelling in table:
-            return table[spelling]
-        if spelling in _LETTERS and {_words(other)[-1] for other in names} >= _LETTERS.keys():
-            return {_LETTERS[spelling]: 1.0}, _DIALECT
-    return None
-
-
-def _spellings(name: str, names: tuple[str, ...]) -> list[str]:
-    """The name's key; then without what stands before it, word by word; then without what all
-    names of the mesh have in common."""
+    before, after, last_words = _habits(names)
     words = _words(name)
+    for short, needed in _SHORT:
+        if words[-1] in short and last_words >= needed:
+            return {short[words[-1]]: 1.0}, _DIALECT
     spellings = ["".join(words[i:]) for i in range(len(words))]
-    if len(names) > 1:
-        before = _shared_start(names)
-        after = _shared_start([other[::-1] for other in names])
-        spellings.append(_key(name[before : len(name) - after]))
-        spellings.append(_key(name[before:]))
-        spellings.append(_key(name[: len(name) - after]))
-    return spellings
+    if before or after:
+        end = len(name) - after
+        spellings += [_key(name[before:end]), _key(name[before:]), _key(name[:end])]
+    table = _table()
+    return next((table[spelling] for spelling in spellings if spelling in table), None)
+
+
+@lru_cache(maxsize=64)
+def _habits(names: tuple[str, ...]) -> tuple[int, int, frozenset[str]]:
+    """How many letters all names of a mesh start and end with, and their last words."""
+    last_words = frozenset(_words(name)[-1] for name in names)
+    if len(names) < 2:
+        return 0, 0, last_words
+    return _shared_start(names), _shared_start([name[::-1] for name in names]), last_words
 
 
 def _shared_start(names: Sequence[str]) -> int:

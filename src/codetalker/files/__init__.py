@@ -72,6 +72,7 @@ FORMATS = (
     Format(".html", "animation", "codetalker.files.html:write_html"),
     Format(".obj", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
     Format(".ply", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
+    Format(".vrma", "weights", "codetalker.characters.vrma:write_vrma"),
 )
 """What can be written."""
 
