@@ -157,11 +157,50 @@ def test_a_vrm_0_face_looks_the_other_way_and_its_expressions_name_its_shapes(
         assert face.rig.template[:, 2].max() == pytest.approx(HEAD.template[:, 2].max(), abs=1e-4)
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_that_looks_elsewhere_is_turned_by_what_its_sides_show(
+    quarters: int, tmp_path: Path
+) -> None:
+    turn = np.round(trimesh.transformations.rotation_matrix(quarters * np.pi / 2, (0, 1, 0)))
+    turn = turn[:3, :3].T
+    meshes = [
+        ShapedMesh(
+            m.name, m.vertices @ turn, m.triangles, {n: d @ turn for n, d in m.targets.items()}
+        )
+        for m in build_characters.head_meshes(build_characters.arkit_targets())
+    ]
+    face = opened(tmp_path / "a.glb", character(meshes, sparse=True))
+    plain = Character.load(face_file(tmp_path, "arkit.glb"))
+    np.testing.assert_allclose(face.rig.template, plain.rig.template, atol=1e-6)
+    np.testing.assert_allclose(face.rig.blendshapes, plain.rig.blendshapes, atol=1e-6)
+    assert face.lips is not None
+
+
 def test_two_meshes_of_one_name_both_move(tmp_path: Path) -> None:
     face = opened(tmp_path / "a.glb", character([TRIANGLE, TRIANGLE]))
     file = Glb(speech().on(face).save(tmp_path / "out.glb"))
     nodes = [c["target"]["node"] for c in file.json["animations"][0]["channels"]]
     assert nodes == [0, 1]
+
+
+def test_a_name_twice_in_a_mesh_moves_once(tmp_path: Path) -> None:
+    twice = {"targetNames": ["jawOpen", "jawOpen"]}
+    face = opened(tmp_path / "a.glb", put("meshes", 0, "extras", value=twice))
+    assert face.shapes == ("jawOpen", "jawOpen #2")
+    weights = speech().on(face).weights
+    assert weights[:, 0].max() > 0.4
+    assert not weights[:, 1].any()
+
+
+def test_primitives_may_share_their_vertices(tmp_path: Path) -> None:
+    def shared(document):
+        primitives = document["meshes"][0]["primitives"]
+        primitives.append(dict(primitives[0]))
+
+    plain = Character.load(face_file(tmp_path, "arkit.glb"))
+    face = opened(tmp_path / "a.glb", edited(heads()["arkit.glb"], shared))
+    assert len(face.parts) == len(plain.parts) + 1
+    np.testing.assert_allclose(face.weights(speech()), plain.weights(speech()), atol=1e-3)
 
 
 def nan_delta(content: bytes) -> bytes:

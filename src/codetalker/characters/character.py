@@ -21,7 +21,7 @@ from codetalker.characters.animation import CharacterAnimation
 from codetalker.characters.bones import LEFT_EYE, RIGHT_EYE, find_bones
 from codetalker.characters.contact import Lips, find_lips
 from codetalker.characters.expressions import meant_by_vrm
-from codetalker.characters.geometry import rig_of
+from codetalker.characters.geometry import front_of, rig_of
 from codetalker.characters.gltf_file import GltfFile
 from codetalker.characters.names import (
     SOURCES,
@@ -175,9 +175,15 @@ class Character:
         return CharacterAnimation(self, motion, self.weights(motion))
 
     @cached_property
+    def front(self) -> NDArray[np.float64]:
+        """(3, 3) the axes of its file -> those of a face that looks along +z."""
+        return front_of(self.file.gltf, self.parts, self.mesh_shapes, self.driven)
+
+    @cached_property
     def rig(self) -> Rig:
         """Its geometry: all its meshes at rest, and its shapes, looking along +z."""
-        return rig_of(self.path.stem, self.file.gltf, self.parts, self.mesh_shapes, self.shapes)
+        gltf, parts = self.file.gltf, self.parts
+        return rig_of(self.path.stem, gltf, parts, self.mesh_shapes, self.shapes, self.front)
 
 
 def _check_speaks(

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.characters.bones import HEAD, LEFT_EYE, RIGHT_EYE, local_turns
-from codetalker.characters.geometry import front_of
 from codetalker.characters.gltf_file import GltfFile
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def write_clip(path: Path, animation: CharacterAnimation) -> None:
     for bone, angles in _turns(animation).items():
         if bone in character.bones:
             node = character.bones[bone]
-            turned = local_turns(character.file, node, angles, front_of(character.file.gltf))
+            turned = local_turns(character.file, node, angles, character.front)
             clip.move(node, "rotation", clock, turned)
     path.write_bytes(clip.binary())
 

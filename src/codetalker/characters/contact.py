@@ -36,6 +36,8 @@ _GAP, _WIDTH, _JAW, _EASE = 4.0, 0.5, 1.0, 0.1
 """How much a gap, width and chin of the whole range, and a weight of 1, count."""
 _PARTED, _PRESSED = 0.05, 0.03
 """Of the open range: the gap of lips at rest that counts as none, and how far lips press."""
+_LEAST_OPEN = 0.05
+"""Of the mouth's width: what a wide open jaw parts the lips by, if they are lips."""
 _STEPS = 300
 _ONE = 1 - 1e-6
 """So that it is not more in float32."""
@@ -122,7 +124,7 @@ def find_lips(
     across = float((template[left, 0] - template[right, 0]).mean())
     share = _OPEN["jawOpen"]
     spans = np.array([own @ gap / share, across, own @ jaw / share])
-    if spans[0] <= 0 or spans[1] <= 0:
+    if spans[1] <= 0 or spans[0] < _LEAST_OPEN * spans[1]:
         return None
     spans[2] = spans[2] if spans[2] > 0 else 1.0
     return Lips(

@@ -41,7 +41,8 @@ class Part:
 
 
 def target_names(mesh: Mesh, index: int) -> tuple[str, ...]:
-    """The names of a mesh's targets, as `extras` have them; `target 3` where there is none.
+    """The names of a mesh's targets, as `extras` have them; `target 3` where there is none, and
+    `jawOpen #4` for the fourth that is called as an earlier one.
 
     Raises:
         Malformed: its primitives have different numbers of targets.
@@ -55,7 +56,8 @@ def target_names(mesh: Mesh, index: int) -> tuple[str, ...]:
     for holder in (mesh, *mesh.primitives):
         names: Any = holder.extras.get("targetNames") if isinstance(holder.extras, dict) else None
         if isinstance(names, list) and len(names) == count:
-            return tuple(str(name) for name in names)
+            told = [str(name) for name in names]
+            return tuple(f"{n} #{i + 1}" if n in told[:i] else n for i, n in enumerate(told))
     return tuple(f"target {i}" for i in range(count))
 
 
