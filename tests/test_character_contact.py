@@ -140,6 +140,15 @@ def test_a_face_without_lips_is_moved_as_its_names_say(tmp_path: Path) -> None:
     )
 
 
+def test_visemes_that_open_wide_together_share_the_mouth(tmp_path: Path) -> None:
+    """A jaw beyond what one viseme opens: the lips find others, and still sum to 1."""
+    wide = Motion(np.tile(speech().weights[4:5] * 3, (3, 1)), HEAD.blendshape_names, 25.0)
+    for name in ("vroid.glb", "visemes.glb"):
+        face = Character.load(face_file(tmp_path, name))
+        mouth = [i for i, s in enumerate(face.shapes) if s.startswith(("Fcl_MTH", "viseme"))]
+        assert 0.9 < face.weights(wide)[:, mouth].sum(1).max() <= 1 + 1e-6
+
+
 def test_the_closest_shares_that_sum_to_one_at_most() -> None:
     given = np.array([[0.2, 0.3, 0.1], [0.9, 0.6, -1.0], [-1.0, -2.0, -0.5], [3.0, 0.0, 0.0]])
     found = within_one(given)

@@ -103,7 +103,16 @@ def test_every_mesh_with_shapes_moves_and_the_clip_before_stays(tmp_path: Path) 
                 written[:, column], moved.weights[:, face.shapes.index(name)]
             )
         np.testing.assert_allclose(file.array(sampler["input"])[:, 0], np.arange(60) / 25)
-    turning = {nodes[node]["name"] for node, path in channels if path == "rotation"}
+    named = {nodes[node]["name"]: (node, path) for node, path in channels if path == "rotation"}
+    turning = set(named)
+    left, right = (
+        file.array(clip["samplers"][channels[named[name]]]["output"])
+        for name in ("LeftEye", "RightEye")
+    )
+    assert np.abs(left).max(0)[1] > 0.01
+    np.testing.assert_allclose(left, right, atol=1e-6)  # both look to the left by as much
+    plain = Character.load(face_file(tmp_path, "arkit.glb"))
+    assert motion.on(plain).eyes is None  # its shapes turn them
     assert turning == {"mixamorig:Head", "LeftEye", "RightEye"}
 
 
@@ -146,6 +155,19 @@ def test_geometry_is_read_whatever_it_is_stored_as(tmp_path: Path, name: str) ->
     assert np.abs(np.sort(other, 0) - np.sort(plain.template, 0)).max() < 1e-5
 
 
+def test_a_vertex_between_two_bones_stands_where_both_hold_it(tmp_path: Path) -> None:
+    """One joint is bound a metre lower than it stands, so its half lifts the face by half."""
+    bones = (Bone("a", -1, (0, 0, 0)), Bone("b", 0, (0, 1, 0)))
+    shares = np.tile([0.75, 0.25], (3, 1))
+    mesh = ShapedMesh("Face", np.eye(3), np.array([[0, 1, 2]]), TARGETS, shares=shares)
+
+    def lifted(document):
+        document["nodes"][2]["translation"][1] += 1.0
+
+    face = opened(tmp_path / "a.glb", edited(character([mesh], bones), lifted))
+    np.testing.assert_allclose(face.rig.template, np.eye(3) + np.array([0, 0.25, 0]), atol=1e-6)
+
+
 def test_a_vrm_0_face_looks_the_other_way_and_its_expressions_name_its_shapes(
     tmp_path: Path,
 ) -> None:
@@ -153,7 +175,9 @@ def test_a_vrm_0_face_looks_the_other_way_and_its_expressions_name_its_shapes(
         face = Character.load(face_file(tmp_path, name))
         assert face.system == "vowels"
         assert not face.missing
-        assert face.driven["shape U"] == {"ou": 1.0}
+        assert [face.driven[f"shape {v}"] for v in "AIUEO"] == [
+            {vowel: 1.0} for vowel in ("aa", "ih", "ou", "ee", "oh")
+        ]
         assert face.rig.template[:, 2].max() == pytest.approx(HEAD.template[:, 2].max(), abs=1e-4)
 
 

@@ -22,10 +22,12 @@ _SHOWN = 40
 _T = TypeVar("_T")
 
 
-def build(kind: type[_T], values: object, where: str, *, strict: bool = True) -> _T:
+def build(
+    kind: type[_T], values: object, where: str, *, strict: bool = True, inner: bool = True
+) -> _T:
     """A dataclass from an object of named values; nested ones, tuples, dictionaries and unions of
     these and of plain values are built by their annotations. Whole numbers do for floats. Unless it
-    is `strict`, names that are unknown are passed over.
+    is `strict`, names that are unknown are passed over; unless it is `inner`, in nested ones, too.
 
     Raises:
         Malformed: a name is unknown (the nearest is named) or missing, or a value of another type.
@@ -40,7 +42,7 @@ def build(kind: type[_T], values: object, where: str, *, strict: bool = True) ->
             continue
         if key not in types_by_name:
             raise Malformed(f"{where} has no key {key!r}; {did_you_mean(key, types_by_name)}")
-        arguments[key] = convert(types_by_name[key], value, f"{where}.{key}", strict)
+        arguments[key] = convert(types_by_name[key], value, f"{where}.{key}", inner)
     fields = dataclasses.fields(typing.cast(Any, kind))
     absent = dataclasses.MISSING
     needed = {f.name for f in fields if f.default is absent and f.default_factory is absent}
@@ -56,7 +58,7 @@ def convert(kind: Any, value: Any, where: str, strict: bool = True) -> Any:
         Malformed: it is of another type, not finite, or a text that cannot be shown.
     """
     if dataclasses.is_dataclass(kind):
-        return build(typing.cast(type, kind), value, where, strict=strict)
+        return build(typing.cast(type, kind), value, where, strict=strict, inner=strict)
     if kind is Any:
         return value
     origin, inner = typing.get_origin(kind), typing.get_args(kind)

@@ -185,7 +185,7 @@ class GltfFile:
     @classmethod
     def of(cls, document: dict[str, Any]) -> GltfFile:
         """A file without any arrays, of plain values as JSON has them."""
-        gltf = build(Gltf, document, "its glTF", strict=False)
+        gltf = build(Gltf, document, "its glTF", strict=False, inner=False)
         members = {name: json.dumps(value) for name, value in document.items()}
         return cls(gltf, members, _parents(gltf), memoryview(b""))
 
@@ -199,7 +199,7 @@ class GltfFile:
         """
         text, binary, more = _chunks(read_regular(path, MAX_BYTES))
         values = parse_json(text)
-        gltf = build(Gltf, values, "its glTF", strict=False)
+        gltf = build(Gltf, values, "its glTF", strict=False, inner=False)
         _check_whole(gltf, binary)
         length = gltf.buffers[0].byteLength if gltf.buffers else 0
         members = _members(text.decode("utf-8-sig"))
