@@ -43,7 +43,7 @@ def speech(frames: int = 60, head: bool = False) -> Motion:
         ("mouthRollLower", 0.4 * (1 - wave)),
         ("eyeBlinkLeft", wave),
         ("eyeLookOutLeft", 0.3 * wave),
-        ("eyeLookInRight", 0.3 * wave),
+        ("eyeLookInRight", 0.15 * wave),
     ):
         weights[:, HEAD.blendshape_names.index(name)] = values
     turn = np.stack([0.1 * wave, 0.2 * wave, -0.1 * wave], 1).astype(np.float32)

@@ -107,7 +107,8 @@ def vroid(targets: Targets) -> Targets:
 
 def unnamed(targets: Targets) -> Targets:
     """VRoid's shapes by names that say nothing: what they are is for the VRM to say."""
-    return {name.replace("Fcl_MTH_", "shape "): moved for name, moved in vroid(targets).items()}
+    said = {f"Fcl_MTH_{vowel}": f"shape {i}" for i, vowel in enumerate(VOWELS)}
+    return {said.get(name, name): moved for name, moved in vroid(targets).items()}
 
 
 def other_face(targets: Targets) -> Targets:
@@ -204,7 +205,13 @@ def vrm0(meshes: list[ShapedMesh], bones: list[str] | None = None) -> dict[str, 
         {
             "name": vowel,
             "presetName": name,
-            "binds": [{"mesh": 0, "index": names.index(f"shape {vowel}"), "weight": 100}],
+            "binds": [
+                {
+                    "mesh": 0,
+                    "index": names.index(f"shape {list(VOWELS).index(vowel)}"),
+                    "weight": 100,
+                }
+            ],
         }
         for name, vowel in preset.items()
     ]
@@ -226,7 +233,11 @@ def vrm1(meshes: list[ShapedMesh], bones: list[str] | None = None) -> dict[str, 
     names = list(meshes[0].targets)
     vowels = {"aa": "A", "ih": "I", "ou": "U", "ee": "E", "oh": "O"}
     preset = {
-        name: {"morphTargetBinds": [{"node": 0, "index": names.index(f"shape {v}"), "weight": 1.0}]}
+        name: {
+            "morphTargetBinds": [
+                {"node": 0, "index": names.index(f"shape {list(VOWELS).index(v)}"), "weight": 1.0}
+            ]
+        }
         for name, v in vowels.items()
     }
     human = {
