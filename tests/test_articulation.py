@@ -29,7 +29,7 @@ NAMES = bundled_head().blendshape_names
 
 @pytest.fixture(scope="module")
 def loss() -> PhoneLoss:
-    return PhoneLoss(bundled_head())
+    return PhoneLoss(bundled_head(), 25)
 
 
 def pose(**weights: float) -> torch.Tensor:
@@ -83,10 +83,13 @@ def test_nothing_is_asked_of_frames_without_targets(loss: PhoneLoss) -> None:
 def test_open_vowels_are_more_open_than_close_ones_and_spread_sounds_wider(
     loss: PhoneLoss,
 ) -> None:
-    close, open_ = asked(height=0.0), asked(height=1.0)
-    right = of(loss, [pose(jawOpen=0.1), pose(jawOpen=0.4)], [close, open_])
-    wrong = of(loss, [pose(jawOpen=0.4), pose(jawOpen=0.1)], [close, open_])
-    assert right["height"] == 0 < wrong["height"]
+    between = [asked()] * 5
+    rows = [asked(height=0.0), *between, asked(height=1.0)]
+    closer, wider = [pose(jawOpen=0.1)], [pose(jawOpen=0.4)]
+    assert of(loss, closer * 3 + wider * 4, rows)["height"] == 0
+    assert of(loss, wider * 3 + closer * 4, rows)["height"] > 3
+    late = of(loss, closer * 4 + wider + closer * 2, rows)  # widest within 80 ms of its middle
+    assert late["height"] == 0 < of(loss, closer * 3 + wider + closer * 3, rows)["height"]
     narrow, wide = pose(mouthPucker=0.5), pose(mouthSmileLeft=0.5, mouthSmileRight=0.5)
     right = of(loss, [narrow, wide], [asked(ROUND), asked(WIDE)])
     wrong = of(loss, [wide, narrow], [asked(ROUND), asked(WIDE)])
@@ -125,7 +128,7 @@ def test_phones_ask_the_frames_that_they_fill() -> None:
     targets = targets_of(clip, 75, 25)
     frames = {c: np.flatnonzero(targets[:, c] > 0) for c in (SHUT, TEETH, ROUND, WIDE, REST)}
     assert frames[SHUT].tolist() == [25, 26, 27, 28]  # but not its end, where it is released
-    assert frames[TEETH].tolist() == [39]
+    assert frames[TEETH].tolist() == [38, 39]  # and no more while the next one begins
     assert frames[ROUND].tolist() == [44]
     assert frames[WIDE].tolist() == [50]
     assert set(range(22)) <= set(frames[REST]) <= {*range(22), *range(59, 75)}

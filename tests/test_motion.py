@@ -252,7 +252,7 @@ def test_every_form_has_one_writer_for_a_suffix_and_every_writer_is_there() -> N
     faces = (".glb", ".mp4", ".html")
     others = (".usd", ".usda", ".usdz", ".fbx", ".obj", ".ply")
     mouths = (".json", ".tsv", ".dat")
-    assert files.formats_of(Motion) == (".npz", ".csv", *faces, *mouths, *others)
+    assert files.formats_of(Motion) == (".npz", ".csv", *faces, *mouths, *others, ".vrma")
     assert files.formats_of(Animation) == (*faces, *others)
     assert files.formats_of(VertexMotion) == (".npz", *faces, *others)
     for form in files.FORMATS:

@@ -157,6 +157,19 @@ def npy(data: bytes, chance: random.Random) -> bytes:
     return start + struct.pack("<H", len(header)) + header + array.tobytes()
 
 
+def glb(data: bytes, chance: random.Random) -> bytes:
+    """Other JSON in it, or other numbers in its arrays."""
+    length = struct.unpack_from("<I", data, 12)[0]
+    text, rest = data[20 : 20 + length], data[20 + length :]
+    if chance.random() < 0.2:
+        rest = rest[:8] + chance.choice(BYTES)(rest[8:], chance)
+    else:
+        text = json_text(text, chance)
+    text += b" " * (-len(text) % 4)
+    head = struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text) + len(rest), len(text), b"JSON")
+    return head + text + rest
+
+
 def _npy_of(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=True)
@@ -257,6 +270,7 @@ def graph(data: bytes, chance: random.Random) -> bytes:
 
 
 KNOWN: dict[str, list[Callable[[bytes, random.Random], bytes]]] = {
+    ".glb": [glb],
     ".json": [json_text],
     ".npz": [npz],
     ".npy": [npy],

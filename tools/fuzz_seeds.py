@@ -11,6 +11,8 @@ import av
 import numpy as np
 
 import codetalker
+from character_file import Bone, ShapedMesh, character
+from codetalker.arkit import ARKIT_NAMES
 from codetalker.audio import Waveform
 from codetalker.data.corpus import read_corpus, read_takes
 from codetalker.data.phones import PhoneClip, read_phones, write_flac, write_phones
@@ -72,6 +74,22 @@ def meshes(folder: Path) -> None:
     polygons += bytes([4]) + np.array([1, 2, 3, 4], ">i4").tobytes() + b"\x07"
     big = f"ply\nformat binary_big_endian 1.0\n{header}end_header\n".encode()
     (folder / "e.ply").write_bytes(big + VERTICES.astype(">f4").tobytes() + polygons)
+
+
+def characters(folder: Path) -> None:
+    chance = np.random.default_rng(0)
+    names = (*ARKIT_NAMES[:30], "Fcl_MTH_A", "viseme_aa")
+    targets = {name: chance.normal(size=(40, 3)) for name in names}
+    triangles = np.arange(39).reshape(13, 3)
+    bones = (Bone("Hips", -1, (0, 0, 0)), Bone("mixamorig:Head", 0, (0, 1, 0)))
+    shares = np.tile([0.4, 0.6], (40, 1))
+    mesh = ShapedMesh("Face", chance.normal(size=(40, 3)), triangles, targets, shares=shares)
+    (folder / "a.glb").write_bytes(character([mesh], bones))
+    (folder / "b.glb").write_bytes(character([mesh], sparse=True))
+    vowels = {"aa": {"morphTargetBinds": [{"node": 0, "index": 1, "weight": 1.0}]}}
+    plain = ShapedMesh("Face", mesh.vertices, triangles, targets)
+    vrm = {"VRMC_vrm": {"humanoid": {"humanBones": {}}, "expressions": {"preset": vowels}}}
+    (folder / "c.glb").write_bytes(character([plain], quantised=True, extensions=vrm))
 
 
 def corpora(folder: Path) -> None:
@@ -150,12 +168,19 @@ def _read_state(path: Path) -> None:
     live.finish()
 
 
+def _read_character(path: Path) -> None:
+    face = codetalker.Character.load(path)
+    weights = np.random.default_rng(0).random((5, 52), np.float32)
+    Motion(weights, ARKIT_NAMES, 25.0, head=weights[:, :3]).on(face).save(path.with_suffix(".vrm"))
+
+
 Read = Callable[[Path], object]
 KINDS: dict[str, tuple[Callable[[Path], None], str, Read]] = {
     "recordings": (recordings, "*", Waveform.load),
     "motions": (motions, "*", lambda path: Motion.load(path).resample(30)),
     "vertices": (vertices, "*", VertexMotion.load),
     "meshes": (meshes, "*", read_mesh),
+    "characters": (characters, "*.glb", _read_character),
     "corpora": (corpora, "*.*", _read_corpora),
     "bundles": (bundles, "model/*", _read_bundle),
     "states": (states, "*.npz", _read_state),

@@ -62,8 +62,9 @@ class Mesh:
         return np.isin(self.face_group, [GROUPS.index(g) for g in groups])
 
 
-def cut_head(wheel: zipfile.ZipFile) -> Mesh:
-    """Read hm08 from the wheel and keep the head and neck, vertices in hm08's order."""
+def cut_head(wheel: zipfile.ZipFile, lowest: float = _LOWEST_DM) -> Mesh:
+    """Read hm08 from the wheel and keep what is above `lowest`, head and neck by default, vertices
+    in hm08's order."""
     lines = wheel.read(f"{_DATA}/mpfb2/3dobjs/base.obj").decode().splitlines()
     points, coordinates, quads, quads_uv, groups = [], [], [], [], []
     group = -1
@@ -80,11 +81,12 @@ def cut_head(wheel: zipfile.ZipFile) -> Mesh:
             quads.append([int(c[0]) - 1 for c in corners])
             quads_uv.append([int(c[1]) - 1 for c in corners])
             groups.append(group)
-    return _cut(*(np.array(a) for a in (points, coordinates, quads, quads_uv, groups)))
+    lists = (points, coordinates, quads, quads_uv, groups)
+    return _cut(*(np.array(a) for a in lists), lowest=lowest)
 
 
-def _cut(points, coordinates, quads, quads_uv, groups) -> Mesh:
-    above = (points[quads][:, :, 1] > _LOWEST_DM).all(axis=1)
+def _cut(points, coordinates, quads, quads_uv, groups, *, lowest: float) -> Mesh:
+    above = (points[quads][:, :, 1] > lowest).all(axis=1)
     used, renumbered = np.unique(quads[above], return_inverse=True)
     renumbered = renumbered.reshape(-1, 4).astype(np.int32)
     vertex_group = np.zeros(len(used), np.uint8)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from codetalker.animation import Animation
     from codetalker.audio import Waveform
     from codetalker.causal.stream import Live, StreamState
+    from codetalker.characters.character import Character
     from codetalker.errors import CodeTalkerError
     from codetalker.motion import Motion
     from codetalker.rig import Rig, bundled_head
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Animation",
+    "Character",
     "CodeTalkerError",
     "Live",
     "Motion",
@@ -36,6 +38,7 @@ __all__ = [
 
 _HOMES = {
     "Animation": "animation",
+    "Character": "characters.character",
     "CodeTalkerError": "errors",
     "Live": "causal.stream",
     "Motion": "motion",

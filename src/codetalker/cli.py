@@ -49,6 +49,7 @@ COMMANDS = {
     "stream": Command(
         "codetalker.commands.stream:stream", "a voice as it is spoken, to games and avatars", "live"
     ),
+    "character": Command("codetalker.commands.character:character", "what a face of your own has"),
     "page": Command("codetalker.commands.page:page", "the web page that runs the model"),
     "blender": Command("codetalker.commands.blender:blender", "the add-on for Blender"),
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from codetalker.errors import MotionError, OptionError, RigError
 if TYPE_CHECKING:
     from codetalker.animation import Animation
     from codetalker.audio import Waveform
+    from codetalker.characters.animation import CharacterAnimation
+    from codetalker.characters.character import Character
     from codetalker.progress import Progress
     from codetalker.rig import Rig
 
@@ -155,15 +157,21 @@ class Motion:
                 picked[:, i] = self.weights[:, column[name]]
         return picked
 
-    def on(self, rig: Rig | None = None) -> Animation:
-        """The motion on a rig, the bundled head for None.
+    @overload
+    def on(self, rig: Rig | None = None) -> Animation: ...
+    @overload
+    def on(self, rig: Character) -> CharacterAnimation: ...
+    def on(self, rig: Rig | Character | None = None) -> Animation | CharacterAnimation:
+        """The motion on a rig, the bundled head for None, or on a user's own character.
 
         Raises:
             RigError: the motion and the rig have no blendshape name in common.
         """
         from codetalker.animation import Animation
-        from codetalker.rig import bundled_head
+        from codetalker.rig import Rig, bundled_head
 
+        if rig is not None and not isinstance(rig, Rig):
+            return rig.animated(self)
         rig = rig or bundled_head()
         if not set(self.names) & set(rig.blendshape_names):
             raise RigError(

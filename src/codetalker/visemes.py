@@ -78,6 +78,8 @@ _CHIN_SHARE, _GAP_SHARE, _WIDTH_SHARE = 4.0, 3.0, 1.0
 """What a square millimetre of chin, lip gap and width weighs beside one of the whole mouth."""
 _CALM = 0.005
 """Of the poses' mean square, against large shares that cancel each other."""
+_ONE = 1 - 1e-6
+"""So that a sum is not more than 1 in float32."""
 _STEPS, _STILL = 500, 1e-6
 """At most, and the change of any share in a step at which they end."""
 
@@ -141,7 +143,7 @@ def _shares(
     shares = ahead = np.zeros_like(meant)
     pace = np.ones((len(meant), 1))
     for _ in range(_STEPS):
-        before, shares = shares, _bounded(ahead - step * (ahead @ curvature - meant))
+        before, shares = shares, within_one(ahead - step * (ahead @ curvature - meant))
         change = shares - before
         if np.abs(change).max(initial=0) < _STILL:
             break
@@ -151,13 +153,13 @@ def _shares(
     return shares.astype(np.float32)
 
 
-def _bounded(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The closest shares from 0 that sum to 1 at most (Duchi et al. 2008)."""
-    inside = np.maximum(shares, 0)
-    full = inside.sum(axis=1) > 1
+def within_one(shares: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The closest (T, M) shares from 0 that sum to 1 at most (Duchi et al. 2008)."""
+    inside = np.maximum(shares, 0).astype(np.float64)
+    full = inside.sum(axis=1) > _ONE
     falling = -np.sort(-shares[full], axis=1)
-    excess = (np.cumsum(falling, axis=1) - 1) / np.arange(1, shares.shape[1] + 1)
-    kept = (falling > excess).sum(axis=1)
+    excess = (np.cumsum(falling, axis=1) - _ONE) / np.arange(1, shares.shape[1] + 1)
+    kept = np.maximum((falling > excess).sum(axis=1), 1)
     inside[full] = np.maximum(shares[full] - np.take_along_axis(excess, kept[:, None] - 1, 1), 0)
     return inside
 

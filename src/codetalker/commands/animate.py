@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from tyro.conf import Positional, UseAppendAction, arg
 
 from codetalker.disk import check_parent, is_stream
-from codetalker.errors import CodeTalkerError, OptionError, OutputError, did_you_mean
-from codetalker.files import check_output, flows, save_flow, written_to
+from codetalker.errors import CodeTalkerError, OptionError, OutputError, did_you_mean, one_line
+from codetalker.files import check_output, flows, formats_of, save_flow, written_to
 from codetalker.files.json_forms import JsonForm
 from codetalker.model_folder import FOR_FILES, find_model
 from codetalker.motion import parse_fps
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from codetalker.characters.character import Character
     from codetalker.talker import StreamingTalker, Talker
 
 _DEFAULT_FORMATS = (".glb", ".mp4")
@@ -54,6 +55,8 @@ def animate(
     template: Annotated[Path | None, _shown_as("FACE")] = None,
     mode: Literal["exact", "fast"] | None = None,
     json_form: JsonForm | None = None,
+    character: Annotated[Path | None, _shown_as("FACE")] = None,
+    names: Annotated[Path | None, _shown_as("MAP")] = None,
 ) -> int:
     """Turn recordings of speech into talking faces.
 
@@ -82,6 +85,9 @@ def animate(
         mode: exact for the published output, fast for long speech; for models of vertices.
         json_form: of .json: talkinghead, visemes (the same with viseme_aa and so on for the mouth),
             azure or rhubarb.
+        character: your own face, .glb or .vrm with morph targets: a GLB is that file with the
+            motion in it; for models of blendshapes.
+        names: what drives the shapes of the character whose names say nothing, .toml.
     """
     if not audio:
         raise OptionError("no recording is given; name at least one: codetalker animate speech.wav")
@@ -90,8 +96,11 @@ def animate(
     import codetalker
 
     talker = codetalker.load(model or FOR_FILES)
-    inputs = (*audio, *([find_model(model)] if model else []), *([template] if template else []))
-    jobs = _plan(audio, output, format, talker.formats, inputs)
+    face = _face(talker, character, names)
+    known = talker.formats if face is None else formats_of(face.MOVES)
+    given = (template, character, names, find_model(model) if model else None)
+    inputs = (*audio, *(path for path in given if path is not None))
+    jobs = _plan(audio, output, format, known, inputs)
     options = {"style": style, "strength": strength, "fps": rate, "seed": seed}
     own = {"template": template, "mode": mode, "blinks": None if blinks else False, "life": life}
     options |= _own_options(talker, own)
@@ -104,8 +113,8 @@ def animate(
         for recording, paths in jobs:
             with _noted(recording, failures) if len(jobs) > 1 else nullcontext():
                 for path in paths:
-                    check_output(path, talker.formats)
-                _animate_one(talker, recording, track, paths, change, writing, **options)
+                    check_output(path, known)
+                _animate_one(talker, recording, track, paths, change, face, writing, **options)
     finally:
         for failure in failures:
             print("error:", failure, file=sys.stderr)
@@ -129,6 +138,23 @@ def _own_options(talker: Talker, values: dict[str, Any]) -> dict[str, Any]:
         if name not in talker.options:
             raise OptionError(f"this model takes no --{name}; leave it out")
     return given
+
+
+def _face(talker: Talker, character: Path | None, names: Path | None) -> Character | None:
+    """The user's own face, with a line on what it lacks."""
+    if character is None:
+        if names is not None:
+            raise OptionError("--names is for the shapes of a --character; name one, too")
+        return None
+    from codetalker.characters.character import Character
+    from codetalker.motion import Motion
+
+    if talker.motion_type is not Motion:
+        raise OptionError("characters are for models of blendshapes; leave --character out")
+    face = Character.load(character, names)
+    if lack := one_line(face.lack):
+        print(f"warning: {lack}", file=sys.stderr)
+    return face
 
 
 def _change(talker: Talker, mood: str | None) -> Callable[[Any], Any]:
@@ -161,6 +187,7 @@ def _animate_one(
     track: int | None,
     paths: list[Path],
     change: Callable[[Any], Any],
+    face: Character | None,
     writing: dict[str, dict[str, Any]],
     **options: Any,
 ) -> None:
@@ -175,11 +202,12 @@ def _animate_one(
     with ProgressBar(recording.name) as bar:
         made = talker.animate(Waveform.load(recording, track), **options, progress=bar.update)
     motion = change(made)
+    motion = motion if face is None else motion.on(face)
     for path in paths:
         with ProgressBar(path.name) as bar:
             own = writing.get(path.suffix.lower(), {})
             written = motion.save(path, progress=bar.update, **own)
-        print(f"{written}: {motion.duration:.2f} s, {len(motion)} frames at {motion.fps:g} fps")
+        print(f"{written}: {motion.duration:.2f} s, {len(motion)} frames at {made.fps:g} fps")
 
 
 def _animate_as_it_comes(

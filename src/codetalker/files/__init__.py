@@ -62,6 +62,8 @@ class Format:
 _USD = "codetalker.files.needs:openusd"
 
 FORMATS = (
+    Format(".glb", "character", "codetalker.characters.clip:write_clip"),
+    Format(".vrm", "character", "codetalker.characters.clip:write_clip"),
     Format(".npz", "weights", "codetalker.files.npz:write_weights"),
     Format(".npz", "vertices", "codetalker.files.npz:write_vertices"),
     Format(
@@ -87,6 +89,7 @@ FORMATS = (
     ),
     Format(".obj", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
     Format(".ply", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
+    Format(".vrma", "weights", "codetalker.characters.vrma:write_vrma"),
 )
 """What can be written."""
 

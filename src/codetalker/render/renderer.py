@@ -146,6 +146,8 @@ class Renderer:
         """
         if camera is None and len(rig.landmarks):
             camera = Camera.portrait(rig.template, rig.landmarks)
+        elif camera is None and len(rig.regions.get("face", ())):
+            camera = Camera.around(rig.template[rig.regions["face"]])
         moving = np.asarray(np.abs(rig.blendshapes).max(axis=(0, 2)) > _STILL_M)
         if head_turns and rig.neck is not None:
             moving |= rig.neck > 0
