@@ -11,7 +11,7 @@ import pytest
 from codetalker.arkit import MOUTH_CHANNELS, UPPER_FACE_CHANNELS
 from codetalker.audio import SAMPLE_RATE
 from codetalker.causal import joined
-from codetalker.causal.articulation import NOTHING, OPEN, REST, SHUT
+from codetalker.causal.articulation import NOTHING, OPEN, REST, SHUT, TEETH
 from codetalker.causal.augment import Augmentation
 from codetalker.causal.features import FeatureSet, Stream, at_rate, extract, feature_set
 from codetalker.causal.hearing import Hearing
@@ -199,6 +199,26 @@ def test_phones_ask_for_lips_where_they_are_spoken(tmp_path: Path, quiet: None) 
     assert stream.style == "anna"
 
 
+def test_phones_of_a_corpus_stay_with_the_motion_that_they_are_in(tmp_path: Path) -> None:
+    """Trimmed, faster and joined, a phone asks the frame at which the jaw opens for it."""
+    clip = talking(tmp_path, "anna-0")
+    weights = clip.weights.copy()
+    weights[:, JAW] = 0
+    weights[30, JAW] = 1  # 1.2 s, in the middle of f
+    clip = replace(clip, weights=weights, words=((0.6, 1.6, "af"),))
+    edges = np.array([0, 1.1, 1.3, clip.duration])
+    phones = PhoneClip("anna-0", clip.audio, ("a", "f", "a"), edges[:-1], edges[1:], "en", "anna")
+    for augment in (False, True):
+        (stream,) = joined_streams(
+            [clip], np.random.default_rng(4), FPS, augment=augment, phones={"anna-0": phones}
+        )
+        asked = np.flatnonzero(stream.targets[:, TEETH] > 0)
+        assert len(asked)
+        assert abs(stream.weights[:, JAW].argmax() - asked.mean()) <= 1.5
+        (without,) = joined_streams([clip], np.random.default_rng(4), FPS, augment=augment)
+        assert not (without.targets[:, TEETH] > 0).any()
+
+
 def test_eyes_that_a_capture_never_moves_are_not_known(tmp_path: Path) -> None:
     stream = one([talking(tmp_path, "anna-0", eyes=False)])
     assert not stream.mask[:, list(UPPER_FACE_CHANNELS)].any()
@@ -241,7 +261,7 @@ def test_features_are_made_in_silence_where_there_is_no_terminal(
     clips = [talking(tmp_path, f"{who}-0") for who in ("anna", "bert")]
     hearing = Hearing(WINDOWS, layers=2, noise=0.1)
     listener = Listener(tiny_encoder(), hearing, ("anna", "bert"), tmp_path / "made", seed=0)
-    assert len(listener.corpus(clips, passes=1)) == 2
+    assert len(listener.corpus(clips, passes=1, aligned={})) == 2
     assert capfd.readouterr() == ("", "")
 
 

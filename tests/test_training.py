@@ -16,16 +16,19 @@ import torch
 from torch import nn
 
 import codetalker
-from codetalker.arkit import MOUTH, MOUTH_CHANNELS, UPPER_FACE_CHANNELS
+from codetalker.arkit import ARKIT_NAMES, MOUTH, MOUTH_CHANNELS, UPPER_FACE_CHANNELS
+from codetalker.audio import Waveform
 from codetalker.causal import train
-from codetalker.causal.articulation import COLUMNS, NOTHING, REST, SHUT
+from codetalker.causal.articulation import COLUMNS, NOTHING, REST, SHUT, TEETH
 from codetalker.causal.codec import Codec, CodecConfig
 from codetalker.causal.features import FeatureSet, extract, feature_set
 from codetalker.causal.generator import Generator, free_run
 from codetalker.causal.hearing import HEARINGS, Hearing
 from codetalker.causal.joined import joined_streams, phone_streams
 from codetalker.causal.loudness import Loudness
+from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.talker import TalkerNet
+from codetalker.causal.teaching import load_teacher, taught
 from codetalker.causal.train_codec import CodecRecipe, CodecTraining, load_codec, train_codec
 from codetalker.causal.train_talker import (
     Sampler,
@@ -40,6 +43,7 @@ from codetalker.causal.whisper import WhisperConfig, WhisperEncoder
 from codetalker.data.clip import Clip
 from codetalker.data.phones import PhoneClip
 from codetalker.errors import DataError, ModelError, OutputError
+from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 from codetalker.training import loop, run_record
 from codetalker.training.loop import Plan, fit, load_checkpoint, save_checkpoint
@@ -353,7 +357,7 @@ def test_a_talker_run_does_not_go_on_with_another_recipe_other_data_or_codec(
         )
 
     run(data, tiny_codec())
-    with pytest.raises(ModelError, match=r"recipe\.closure was 0\.2, not 0\.3"):
+    with pytest.raises(ModelError, match=r"recipe\.closure was 0\.5, not 0\.3"):
         run(data, tiny_codec(), replace(TALKER_RECIPE, closure=0.3))
     with pytest.raises(ModelError, match=r"data\.clips was 'these', not 'those'"):
         run(replace(data, source={"clips": "those"}), tiny_codec())
@@ -686,6 +690,110 @@ def test_what_phones_ask_for_counts_as_the_recipe_weighs_it(
     weights = asdict(recipe) | {"motion": 1.0}
     total = sum(weights[name] * value for name, value in asked.items() if name != "loss")
     assert asked["loss"] == pytest.approx(total, rel=1e-5)
+
+
+def training_of(sets: list[FeatureSet], phones: FeatureSet, recipe: TalkerRecipe) -> TalkerTraining:
+    torch.manual_seed(0)
+    codec = tiny_codec()
+    sampler = Sampler(sets, codec, WINDOWS, recipe, seed=0, phones=[phones])
+    return TalkerTraining(TalkerNet(TALKER, WINDOWS), codec, bundled_head(), sampler, recipe)
+
+
+def test_a_corpus_is_asked_for_the_lip_at_the_teeth_alone_in_the_neutral_style_alone(
+    sets: list[FeatureSet], phones: FeatureSet
+) -> None:
+    """There its own mouth is not compared, nor beside; elsewhere it is as it was."""
+    training = training_of(sets, phones, replace(TALKER_RECIPE, phone_batch=2))
+    lead = training.sample.lead
+    batch = training.sample(0)
+    targets = batch.targets.clone()
+    targets[:, lead + 8] = 1.0  # every flag
+    batch = replace(batch, targets=targets, mask=torch.ones_like(batch.mask))
+    neutral = torch.tensor([True, False, True, False, True, True])
+    asked, compared = training._asked(batch, neutral), training._compared(batch, neutral)
+    assert (asked[[0, 2], 8, TEETH] == 1).all()
+    others = [column for column in range(COLUMNS) if column != TEETH]
+    assert (asked[:4, :, others] == NOTHING).all()
+    assert (asked[[1, 3]] == NOTHING).all()
+    mouth = list(MOUTH_CHANNELS)
+    assert (compared[[0, 2], 7:10][:, :, mouth] == 0).all()
+    assert (compared[[0, 2], 7:10][:, :, list(UPPER_FACE_CHANNELS)] == 1).all()
+    assert (compared[:4, :7] == 1).all() and (compared[[1, 3]] == 1).all()
+
+
+def test_phones_ask_from_the_first_frame_of_a_recording_on_and_later_once_the_past_is_known(
+    sets: list[FeatureSet], phones: FeatureSet
+) -> None:
+    training = training_of(sets, phones, replace(TALKER_RECIPE, phone_batch=2))
+    lead, batch = training.sample.lead, training.sample(0)
+    targets, known = torch.ones_like(batch.targets), torch.ones_like(batch.known)
+    known[4, :lead] = False  # this one begins with its recording
+    batch = replace(batch, targets=targets, known=known, mask=torch.ones_like(batch.mask))
+    everybody = torch.ones(6, dtype=torch.bool)
+    asked, compared = training._asked(batch, everybody), training._compared(batch, everybody)
+    assert (asked[4] == 1).all() and (compared[4] == 1).all()
+    assert (asked[5, :lead] == NOTHING).all() and (asked[5, lead:] == 1).all()
+    assert (compared[5, :lead] == 0).all() and (compared[5, lead:] == 1).all()
+    nobody = training._compared(batch, ~everybody)
+    assert not nobody[4:].any()  # a teacher speaks in the neutral style
+
+
+def test_a_teachers_motion_counts_where_there_is_one(
+    sets: list[FeatureSet], phones: FeatureSet
+) -> None:
+    recipe = replace(TALKER_RECIPE, phone_neutral_share=1.0)
+    untaught = replace(phones, mask=np.zeros_like(phones.mask))
+    assert training_of(sets, untaught, recipe).losses(0)["taught"] == 0
+    mouth = np.isin(np.arange(52), MOUTH_CHANNELS)
+    mask = np.broadcast_to(mouth, phones.mask.shape)
+    taught = replace(phones, mask=mask, weights=np.full_like(phones.weights, 0.5) * mask)
+    training = training_of(sets, taught, recipe)
+    losses = training.losses(0)
+    assert losses["taught"] > 1
+    losses["taught"].backward()
+    assert training.talker.query.weight.grad is not None
+    assert training.talker.query.weight.grad.abs().max() > 0
+
+
+class Nodding:
+    """A teacher: its jaw opens with the number of the frame, its lids are shut."""
+
+    def __init__(self, scale: float) -> None:
+        self.scale = scale
+
+    def animate(self, audio: Waveform, *, blinks: bool) -> Motion:
+        assert not blinks
+        frames = int(np.ceil(audio.duration * 25))
+        weights = np.zeros((frames - 1, 52), np.float32)  # one less than there could be
+        weights[:, JAW] = self.scale * np.arange(frames - 1) / frames
+        weights[:, 0] = 1.0
+        return Motion(weights, ARKIT_NAMES, 25)
+
+
+def test_streams_are_taught_the_mean_mouth_of_the_teachers(spoken: list[PhoneClip]) -> None:
+    random = np.random.default_rng(3)
+    streams = list(phone_streams(spoken, random, 25, 52, STYLES[0], augment=False))
+    teachers: Any = [Nodding(0.2), Nodding(0.6)]
+    made = list(taught(streams, teachers))
+    assert len(made) == len(streams)
+    for before, after in zip(streams, made, strict=True):
+        frames = len(before.weights)
+        assert after.weights.shape == before.weights.shape
+        expected = 0.4 * np.minimum(np.arange(frames), frames - 2) / frames
+        np.testing.assert_allclose(after.weights[:, JAW], expected, atol=1e-5)
+        assert not after.weights[:, list(UPPER_FACE_CHANNELS)].any()
+        assert after.mask[:, list(MOUTH_CHANNELS)].all()
+        assert not after.mask[:, list(UPPER_FACE_CHANNELS)].any()
+        np.testing.assert_array_equal(after.targets, before.targets)
+        np.testing.assert_array_equal(after.samples, before.samples)
+
+
+def test_only_a_bundle_of_the_same_frame_rate_can_teach(bundled_model: Path) -> None:
+    assert isinstance(load_teacher(bundled_model, 25), CausalTalker)
+    with pytest.raises(ModelError, match=r"gives 25 frames per second; name one of 30"):
+        load_teacher(bundled_model, 30)
+    with pytest.raises(ModelError):
+        load_teacher(Path("nowhere"), 25)
 
 
 @pytest.mark.parametrize("changed", ["hearing", "styles", "seed", "encoder", "sound", "words"])

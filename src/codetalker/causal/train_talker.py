@@ -278,13 +278,15 @@ class TalkerTraining(nn.Module):
         return batch.known[self.recipe.batch :, self.sample.lead - 1]
 
     def _taught_loss(self, motion: Tensor, true: Tensor, mask: Tensor) -> Tensor:
-        """Distance from a teacher's motion, and from how far it moves."""
-        loss = self.geometry(motion, true, mask * self.mouth)
-        taught = mask.amax((1, 2)) > 0
-        if taught.any():
-            settled = slice(self.sample.lead, None)
-            loss = loss + self.articulation.spread(motion[taught, settled], true[taught, settled])
-        return loss
+        """Distance from a teacher's motion, and from how far it moves, in the sequences that have
+        one throughout: without, only pauses are known."""
+        mask, settled = mask * self.mouth, slice(self.sample.lead, None)
+        taught = mask[:, settled].amax(-1).amin(-1) > 0
+        if not taught.any():
+            return motion.new_zeros(())
+        motion, true, mask = motion[taught], true[taught], mask[taught]
+        spread = self.articulation.spread(motion[:, settled], true[:, settled])
+        return self.geometry(motion, true, mask) + spread
 
     def _corpus_losses(
         self, features: Tensor, motion: Tensor, target: Tensor, batch: Batch, mask: Tensor
