@@ -49,6 +49,9 @@ COMMANDS = {
     "stream": Command(
         "codetalker.commands.stream:stream", "a voice as it is spoken, to games and avatars", "live"
     ),
+    "serve": Command(
+        "codetalker.commands.serve:serve", "files and live streams over HTTP", "serve"
+    ),
     "page": Command("codetalker.commands.page:page", "the web page that runs the model"),
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
     "info": Command("codetalker.commands.info:info", "what a model is"),
