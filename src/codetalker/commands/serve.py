@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from tyro.conf import UseAppendAction, arg
 
@@ -77,21 +78,28 @@ def serve(
         seconds=_least("seconds", seconds, 1),
         idle=_least("idle", idle, 1),
     )
-    token = _token(token_file)
+    access = Access(_token(token_file), allow_host, [_origin(text) for text in allow_origin])
     with listening(host, port) as bound, TemporaryDirectory(prefix="codetalker-") as folder:
-        if token is None and not without_token and not is_loopback(bound):
+        if access.token is None and not without_token and not is_loopback(bound):
             raise OptionError(
                 f"{host} is reached from beyond this machine; set a token by --token-file or "
                 f"{_TOKEN}, or say --without-token"
             )
         models = Models(model)
         written = write_page(Path(folder) / "page") if page else None
-        access = Access(token, allow_host, allow_origin)
         server = Running(Server(models, limits, access, written), limits, _least("grace", grace, 0))
         print(f"{address_of(bound)}: serving {', '.join(models.names)}", flush=True)
         with suppress(KeyboardInterrupt):  # the signal again, when all is done
             server.run([bound])
     return 0
+
+
+def _origin(text: str) -> str:
+    """A web site as browsers name it in `Origin`."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != text:
+        raise OptionError(f"--allow-origin {text} is no web site; write https://example.org")
+    return text
 
 
 def _least(name: str, value: N, least: int) -> N:

@@ -27,6 +27,8 @@ def listening(host: str, port: int) -> socket.socket:
     Raises:
         OptionError: there is no such address here, or it is taken.
     """
+    if not 0 <= port < 1 << 16:
+        raise OptionError(f"--port is {port}; choose from 0 to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.create_server(address[:2], family=family, backlog=128)
