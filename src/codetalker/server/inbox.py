@@ -21,20 +21,23 @@ class Inbox(Generic[C]):
 
     def __init__(self) -> None:
         self._items: deque[bytes | C] = deque()
-        self._bytes = 0
+        self._bytes = self._controls = 0
         self._failure: BaseException | None = None
         self._changed = asyncio.Event()
 
     async def put(self, item: bytes | C) -> None:
         """Leave sound, or a control, once there is room."""
-        while self._bytes >= _MOST_BYTES or len(self._items) >= _MOST_MESSAGES:
+        while self._full():
             await self._next_change()
         self.push(item)
 
     def push(self, item: bytes | C) -> None:
         """Leave it now."""
         self._items.append(item)
-        self._bytes += len(item) if isinstance(item, bytes) else 0
+        if isinstance(item, bytes):
+            self._bytes += len(item)
+        else:
+            self._controls += 1
         self._changed.set()
 
     def fail(self, failure: BaseException) -> None:
@@ -42,20 +45,28 @@ class Inbox(Generic[C]):
         self._failure = failure
         self._changed.set()
 
-    async def take(self, most: int) -> bytes | C:
-        """The sound that comes next, all there is up to so many bytes; or the control.
+    async def take(self, least: int, most: int) -> bytes | C:
+        """The sound that comes next, or the control.
+
+        Args:
+            least: bytes of sound to wait for, unless a control comes after less, or no more fits.
+            most: bytes that are taken at once.
 
         Raises:
             BaseException: what `fail` was given.
         """
-        while not self._items and not self._failure:
+        while not (self._controls or self._failure or self._full() or self._bytes >= least):
             await self._next_change()
         if self._failure:
             raise self._failure
         self._changed.set()
-        if not isinstance(self._items[0], bytes):
-            return self._items.popleft()  # type: ignore[return-value]
-        return self._sound(most)
+        if isinstance(self._items[0], bytes):
+            return self._sound(most)
+        self._controls -= 1
+        return self._items.popleft()
+
+    def _full(self) -> bool:
+        return self._bytes >= _MOST_BYTES or len(self._items) >= _MOST_MESSAGES
 
     def _sound(self, most: int) -> bytes:
         parts, left = [], most

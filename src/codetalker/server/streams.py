@@ -1,8 +1,8 @@
 """Streams: a voice comes over a WebSocket as it is spoken, frames go back as they are made.
 
 In the flow **speech -> features -> codes -> motion -> wire**, all of it. Sound is heard a hop at a
-time, when it is the stream's turn; frames wait in the socket, and a client that leaves them there
-holds up itself, then is closed.
+time, once it completes frames and it is the stream's turn; frames wait in the socket, and a client
+that leaves them there holds up itself, then is closed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -38,6 +39,8 @@ DONE, GOING_AWAY, POLICY, FAILED, BUSY = 1000, 1001, 1008, 1011, 1013
 """Codes that a WebSocket is closed with (RFC 6455, 7.4.1, and its registry)."""
 _HOP = 0.08
 """Seconds of sound that are heard in one turn, at most."""
+_ROUNDING = 1e-3
+"""Samples."""
 _SMALL = 0.01
 """Seconds of sound from which on a message is none of many small ones."""
 _LAST = 5.0
@@ -141,8 +144,9 @@ class Session:
         )
         if hello.frames == "raw":
             self._write = self._socket.send_bytes
-        encoding = hello.encoding(float(talker.fps), live.latency)
-        await self._socket.send_text(hello.opening(float(talker.fps), live.latency))
+        self._fps = float(talker.fps)
+        encoding = hello.encoding(self._fps, live.latency)
+        await self._socket.send_text(hello.opening(self._fps, live.latency))
         listener = asyncio.create_task(self._listen(hello))
         try:
             end = await self._answer(hello, live, encoding)
@@ -219,7 +223,9 @@ class Session:
         item: bytes | Control | End
         while True:
             if self._told["sound"] < self._limits.stream:
-                item = await self._inbox.take(hop * hello.width)
+                due = self._told["frames"] / self._fps + live.latency - self._told["sound"]
+                least = min(hop, max(1, ceil(due * hello.rate - _ROUNDING)))
+                item = await self._inbox.take(least * hello.width, hop * hello.width)
             else:
                 item = End(f"it is longer than {self._limits.stream:g} s", POLICY)
             if isinstance(item, bytes):
@@ -271,6 +277,8 @@ class Session:
             async with asyncio.timeout(self._limits.stall):
                 for packet in packets:
                     await self._write(packet)
+        except RuntimeError:  # what uvicorn raises once it has closed the socket itself
+            raise WebSocketDisconnect(1006) from None
         except TimeoutError:
             raise Refused(
                 POLICY, f"frames were not read for {self._limits.stall:g} s; read them as they come"
