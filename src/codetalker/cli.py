@@ -49,6 +49,9 @@ COMMANDS = {
     "stream": Command(
         "codetalker.commands.stream:stream", "a voice as it is spoken, to games and avatars", "live"
     ),
+    "serve": Command(
+        "codetalker.commands.serve:serve", "files and live streams over HTTP", "serve"
+    ),
     "character": Command("codetalker.commands.character:character", "what a face of your own has"),
     "page": Command("codetalker.commands.page:page", "the web page that runs the model"),
     "blender": Command("codetalker.commands.blender:blender", "the add-on for Blender"),

@@ -6,7 +6,8 @@ In the flow speech -> features -> codes -> motion -> **wire**.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +48,22 @@ def frames_of(motion: Motion) -> Iterator[Frame]:
         yield Frame(number, number / motion.fps, weights[i], head[i], eyes[i])
 
 
+@dataclass(frozen=True)
+class Shapes:
+    """Which shapes of a face are written.
+
+    Attributes:
+        names: K.
+        of: (52,) weights in Apple's order -> (K,).
+    """
+
+    names: tuple[str, ...]
+    of: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda weights: weights
+
+
+ARKIT = Shapes(ARKIT_NAMES)
+
+
 class Encoding(Protocol):
     """How a protocol writes frames.
 
@@ -69,28 +86,39 @@ class JsonLines:
     the order of the names and angles in radians.
     """
 
-    def __init__(self, fps: float, latency: float) -> None:
-        self.opening = _line({"names": ARKIT_NAMES, "fps": fps, "latency": round(latency, 6)})
+    def __init__(self, fps: float, latency: float, shapes: Shapes = ARKIT) -> None:
+        self.opening = _line({"names": shapes.names, "fps": fps, "latency": round(latency, 6)})
+        self._shapes = shapes
 
     def packets(self, frame: Frame) -> list[bytes]:
         """One line."""
         values = {
             "frame": frame.number,
             "time": round(frame.time, 6),
-            "weights": [round(weight, 5) for weight in frame.weights.tolist()],
+            "weights": [round(weight, 5) for weight in self._shapes.of(frame.weights).tolist()],
             "head": [round(angle, 5) for angle in frame.head.tolist()],
         }
         return [_line(values)]
 
 
 class Raw:
-    """55 little-endian float32 for each frame: weights in Apple's order; pitch, yaw and roll."""
+    """55 little-endian float32 for each frame: weights in Apple's order; pitch, yaw and roll.
+
+    Args:
+        shapes: that are written instead.
+        stamped: whether the time comes first, a little-endian float64.
+    """
 
     opening = b""
 
+    def __init__(self, shapes: Shapes = ARKIT, stamped: bool = False) -> None:
+        self._shapes, self._stamped = shapes, stamped
+
     def packets(self, frame: Frame) -> list[bytes]:
-        """220 bytes."""
-        return [np.concatenate([frame.weights, frame.head]).astype("<f4").tobytes()]
+        """220 bytes; 228 with the time."""
+        time = struct.pack("<d", frame.time) if self._stamped else b""
+        values = np.concatenate([self._shapes.of(frame.weights), frame.head])
+        return [time + values.astype("<f4").tobytes()]
 
 
 def _line(values: dict[str, object]) -> bytes:

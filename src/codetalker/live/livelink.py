@@ -13,6 +13,7 @@ from fractions import Fraction
 from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codetalker.live.frames import Frame
 
@@ -45,12 +46,16 @@ class LiveLinkFace:
 
     def packets(self, frame: Frame) -> list[bytes]:
         """One datagram."""
-        pitch, yaw, roll = frame.head
-        turns = [_TO_THE_RIGHT * yaw, pitch, _TO_THE_RIGHT * roll]
-        for down, left in frame.eyes:
-            turns += [_TO_THE_RIGHT * left, down, 0.0]
         time = struct.pack(
             ">ifiiB", frame.number, 0.0, self._rate.numerator, self._rate.denominator, _VALUES
         )
-        values = np.concatenate([frame.weights, turns])
-        return [self._head + time + values.astype(">f4").tobytes()]
+        return [self._head + time + values(frame).astype(">f4").tobytes()]
+
+
+def values(frame: Frame) -> NDArray[np.float64]:
+    """(61,) weights in Apple's order; yaw, pitch, roll of head, left and right eye, radians."""
+    pitch, yaw, roll = frame.head
+    turns = [_TO_THE_RIGHT * yaw, pitch, _TO_THE_RIGHT * roll]
+    for down, left in frame.eyes:
+        turns += [_TO_THE_RIGHT * left, down, 0.0]
+    return np.concatenate([frame.weights, turns])

@@ -21,7 +21,8 @@ from codetalker.errors import AudioError, OptionError
 CHUNK = 0.02
 """Seconds of sound that are read at once."""
 Sample = Literal["s16le", "s24le", "s32le", "f32le"]
-_BYTES: dict[Sample, int] = {"s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
+BYTES: dict[Sample, int] = {"s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4}
+"""Of a sample."""
 _ENDLESS = 0x7FFF_F000
 """Bytes of a WAV from which on its length is only what a program writes that does not know it."""
 _MOST_HEADER = 1 << 20
@@ -152,7 +153,7 @@ def _samples(
     pipe: BufferedIOBase, sample: Sample, rate: int, channels: int, size: int | None
 ) -> Iterator[NDArray]:
     """(N, channels) samples of what a pipe holds now, `CHUNK` at most; `size` bytes in all."""
-    width = _BYTES[sample] * channels
+    width = BYTES[sample] * channels
     left = float("inf") if size is None or size >= _ENDLESS else size
     step, rest = width * max(1, round(CHUNK * rate)), b""
     while left and (data := pipe.read1(int(min(step, left)))):
@@ -160,11 +161,12 @@ def _samples(
         rest += data
         whole = len(rest) // width * width
         if whole:
-            yield _array(rest[:whole], sample).reshape(-1, channels)
+            yield samples_of(rest[:whole], sample).reshape(-1, channels)
             rest = rest[whole:]
 
 
-def _array(data: bytes, sample: Sample) -> NDArray:
+def samples_of(data: bytes, sample: Sample) -> NDArray:
+    """(N,) samples of so many bytes."""
     if sample == "s24le":
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)

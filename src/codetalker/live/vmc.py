@@ -15,14 +15,11 @@ import numpy as np
 
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.head_pose import quaternions
-from codetalker.live.frames import Frame
+from codetalker.live.frames import Frame, Shapes
 from codetalker.visemes import to_vowels
 
 PORT = 39539
 Names = Literal["vrm0", "vrm1", "arkit"]
-_VRM0 = ("A", "I", "U", "E", "O", "Blink_L", "Blink_R")
-_VRM1 = ("aa", "ih", "ou", "ee", "oh", "blinkLeft", "blinkRight")
-_PERFECT_SYNC = tuple(name[0].upper() + name[1:] for name in ARKIT_NAMES)
 _MOST = 1400
 """Bytes of a datagram, below what any network splits."""
 _AT_ONCE = struct.pack(">Q", 1)
@@ -41,17 +38,15 @@ class Vmc:
     opening = b""
 
     def __init__(self, names: Names = "vrm0", bones: bool = True) -> None:
-        self._names = {"vrm0": _VRM0, "vrm1": _VRM1, "arkit": _PERFECT_SYNC}[names]
+        self._shapes = {"vrm0": VRM0, "vrm1": VRM1, "arkit": _PERFECT_SYNC}[names]
         self._bones = bones
 
     def packets(self, frame: Frame) -> list[bytes]:
         """One or more bundles; the last one applies the shapes."""
-        weights = frame.weights
-        if self._names is not _PERFECT_SYNC:
-            weights = np.concatenate([to_vowels(weights[None])[0], weights[_LIDS]])
+        weights = self._shapes.of(frame.weights)
         messages = [
             message("/VMC/Ext/Blend/Val", name, float(weight))
-            for name, weight in zip(self._names, weights, strict=True)
+            for name, weight in zip(self._shapes.names, weights, strict=True)
         ]
         messages += [
             message("/VMC/Ext/Blend/Apply"),
@@ -68,6 +63,15 @@ class Vmc:
 _BONES = ("Head", "LeftEye", "RightEye")
 _PLACE = {name: i for i, name in enumerate(ARKIT_NAMES)}
 _LIDS = [_PLACE["eyeBlinkLeft"], _PLACE["eyeBlinkRight"]]
+
+
+def _vowels_and_lids(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([to_vowels(weights[None])[0], weights[_LIDS]])
+
+
+VRM0 = Shapes(("A", "I", "U", "E", "O", "Blink_L", "Blink_R"), _vowels_and_lids)
+VRM1 = Shapes(("aa", "ih", "ou", "ee", "oh", "blinkLeft", "blinkRight"), _vowels_and_lids)
+_PERFECT_SYNC = Shapes(tuple(name[0].upper() + name[1:] for name in ARKIT_NAMES))
 
 
 def message(address: str, *values: str | float | int) -> bytes:

@@ -1,0 +1,1 @@
+"""Server: files and live streams over HTTP and WebSockets, for many at once."""
