@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +60,7 @@ def build(
 
     plan = Plan(folders, audio, title, seed, pairs, checks, size)
     with ProgressBar(output.name) as bar:
-        made = build_study(plan, output, bar.update)
+        made = build_study(plan, output, bar.update, partial(print, file=sys.stderr))
     print(
         f"{output}: {len(made.pairs)} pairs of {', '.join(made.systems)}; a rater judges "
         f"{made.per_rater} and {len(made.checks)} checks"

@@ -5,7 +5,7 @@ In the flow speech -> features -> codes -> motion -> mesh -> file -> **study**.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -50,8 +50,19 @@ class Plan:
     size: int = 480
 
 
-def build_study(plan: Plan, output: Path, progress: Progress = lambda done, total: None) -> Study:
+def build_study(
+    plan: Plan,
+    output: Path,
+    progress: Progress = lambda done, total: None,
+    note: Callable[[str], None] = lambda line: None,
+) -> Study:
     """Make a study folder of the clips that all systems have.
+
+    Args:
+        plan: what it is made of.
+        output: the folder to make.
+        progress: told how far the work is.
+        note: told in a line which clips are left out.
 
     Raises:
         DataError, AudioError, MotionError: the folders do not go together, or a film or motion
@@ -65,6 +76,8 @@ def build_study(plan: Plan, output: Path, progress: Progress = lambda done, tota
     if not clips:
         folders = ", ".join(map(str, plan.folders))
         raise DataError(f"no name is in all of {folders}; name films of the same recording alike")
+    if others := sorted(set.union(*(set(sources) for sources in found)) - set(clips)):
+        note(f"left out, since not in every folder: {', '.join(others)}")
     sources = [own[clip] for own in found for clip in clips]
     study = _study(plan, systems, clips)
     work = len(sources) + len(study.films)

@@ -77,7 +77,7 @@ def show(analysis: Analysis, console: Console) -> None:
     console.print(table)
     kept = analysis.judged
     console.print(
-        f"{kept.raters} raters; left out: {kept.failed} failed attention checks, {kept.unchecked} "
+        f"raters: {kept.raters}; left out: {kept.failed} failed attention checks, {kept.unchecked} "
         "saw too few of them",
         markup=False,
         highlight=False,

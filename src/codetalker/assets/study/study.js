@@ -176,6 +176,8 @@ function choose(side) {
   (next ?? $("next")).focus();
 }
 
+$("questions").addEventListener("change", draw);
+
 const KEYS = { 1: 0, 2: 1, ArrowLeft: 0, ArrowRight: 1 };
 document.addEventListener("keydown", (event) => {
   if ($("trial").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -193,6 +195,7 @@ document.addEventListener("keydown", (event) => {
 async function judge([left, right]) {
   say("Loading …");
   [films[0].src, films[1].src] = await Promise.all([load(left), load(right)]);
+  [films[0].dataset.film, films[1].dataset.film] = [left, right];
   seen.fill(false);
   $("trial").reset();
   show("trial");
