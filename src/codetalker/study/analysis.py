@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from codetalker.errors import DataError
 from codetalker.evaluation.intervals import COVERAGE, intervals
-from codetalker.study.agreement import krippendorff_alpha
+from codetalker.study.agreement import agreement, krippendorff_alpha
 from codetalker.study.answers import Judged, Judgement, judged
 from codetalker.study.attention import CHANCE
 from codetalker.study.folder import Study
@@ -70,6 +70,7 @@ class Findings:
         text: as raters read it.
         shares: of every two systems.
         strengths: of every system.
+        agreement: share of two raters' answers on two films that are the same, or None.
         alpha: Krippendorff's, nominal; None where nothing was judged twice or all agree.
         alpha_interval: 95 %, by drawing pairs of films anew.
         left: share of the films on the left, with Wilson's interval.
@@ -79,6 +80,7 @@ class Findings:
     text: str
     shares: tuple[Share, ...]
     strengths: tuple[Strength, ...]
+    agreement: float | None
     alpha: float | None
     alpha_interval: tuple[float, float] | None
     left: tuple[float, float, float]
@@ -203,6 +205,7 @@ def _findings(
             Strength(system, float(strength), _two(ends.get(system)))
             for system, strength in zip(names, strengths, strict=True)
         ),
+        agreement=agreement(counts),
         alpha=krippendorff_alpha(counts),
         alpha_interval=_two(alphas.get("alpha")),
         left=(left / max(len(judgements), 1), *wilson(left, len(judgements))),
@@ -212,7 +215,7 @@ def _findings(
 def _shares(study: Study, wins: NDArray[np.float64], i: int, j: int) -> Share:
     total = wins.sum(axis=0)
     won, answers = total[i, j], total[i, j] + total[j, i]
-    effect = _design_effect(wins[:, i, j], wins[:, j, i])
+    effect = design_effect(wins[:, i, j], wins[:, j, i])
     return Share(
         systems=(study.systems[i], study.systems[j]),
         wins=int(won),
@@ -225,7 +228,7 @@ def _shares(study: Study, wins: NDArray[np.float64], i: int, j: int) -> Share:
     )
 
 
-def _design_effect(won: NDArray[np.float64], lost: NDArray[np.float64]) -> float:
+def design_effect(won: NDArray[np.float64], lost: NDArray[np.float64]) -> float:
     """How much the variance of a share is larger than that of as many independent answers, from
     how far raters are from it together (Kish, Survey Sampling, 1965: the ratio estimator's)."""
     games = won + lost

@@ -66,7 +66,7 @@ def curves(
         at: where the mark is.
     """
     height, left = 260, 48
-    right, bottom = _WIDTH - 80, height - _BELOW
+    right, bottom = _WIDTH - 3 * _MARGIN, height - _BELOW
 
     def point(x: float, y: float) -> tuple[float, float]:
         return left + (right - left) * min(x / most, 1), bottom - (bottom - _MARGIN) * y
@@ -82,8 +82,8 @@ def curves(
     for label, points in lines:
         path = " ".join("{:.1f},{:.1f}".format(*point(x, y)) for x, y in points)
         parts.append(f'<polyline points="{path}"/>')
-        x, y = point(*points[-1])
-        parts.append(f'<text x="{x + 6:.1f}" y="{y + 4:.1f}">{escape(label)}</text>')
+        x, y = point(*next((p for p in points if p[1] > 0.45), points[-1]))
+        parts.append(f'<text x="{x + 8:.1f}" y="{y + 12:.1f}">{escape(label)}</text>')
     x = point(at, 0)[0]
     parts.append(_line(x, _MARGIN, x, bottom, 'class="here"'))
     return _svg(height, parts, f"power over answers, with a mark at {at:.0f}")

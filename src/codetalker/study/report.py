@@ -36,8 +36,9 @@ NOTES = (
     "taken together, by the design effect.",
     "Strengths are log odds by Bradley and Terry around the mean of the systems; their intervals "
     "are percentiles over raters drawn anew, 1000 times.",
-    "Agreement is Krippendorff's alpha of nominal values over pairs of films: 1 where all agree, 0 "
-    "where they guess. People who rightly find two systems equal do not agree.",
+    "Agreement is that of two raters on the same two films. Krippendorff's alpha is what of it "
+    "goes beyond the overall preference: 1 where all agree, 0 where a system is preferred by the "
+    "same share on every recording, not defined where nobody ever prefers the other.",
     "The share of the left side is near one half where sides do not matter; sides are balanced, so "
     "a lean to one side draws shares towards one half.",
 )
@@ -65,7 +66,7 @@ def show(analysis: Analysis, console: Console) -> None:
     if not console.is_terminal:
         console.width = 240
     table = Table(title=analysis.study.title, title_justify="left")
-    for heading in ("question", "systems", "prefer the first", "share", "95 %", "agreement"):
+    for heading in ("question", "systems", "prefer the first", "share", "95 %", "alpha"):
         table.add_column(heading)
     for found in analysis.findings:
         alpha = "-" if found.alpha is None else f"{found.alpha:.2f}"
@@ -122,6 +123,7 @@ def _question(found: Findings) -> str:
     ]
     share, low, high = found.left
     alpha = "not defined" if found.alpha is None else f"{found.alpha:.2f}"
+    agreed = "nothing was judged twice" if found.agreement is None else f"{found.agreement:.0%}"
     if found.alpha is not None and found.alpha_interval:
         alpha += " ({:.2f} to {:.2f})".format(*found.alpha_interval)
     return "\n".join(
@@ -146,7 +148,8 @@ def _question(found: Findings) -> str:
             ),
             "<h3>Strength</h3>",
             dots(strengths, -end, end, (-end, -end / 2, 0, end / 2, end), 0),
-            f"<p>Agreement: {alpha}. Left side: {share:.3f} ({low:.3f} to {high:.3f}).</p>",
+            f"<p>Agreement: {agreed}; Krippendorff's alpha: {alpha}. "
+            f"Left side: {share:.3f} ({low:.3f} to {high:.3f}).</p>",
         ]
     )
 

@@ -27,8 +27,8 @@ SERVER = "server"
 _LONGEST = 4096
 """Bytes of what the page sends."""
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src data:; media-src 'self' blob:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src data:; media-src 'self' blob:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
