@@ -13,6 +13,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, arg
 
+from codetalker.errors import OutputError
 from codetalker.study.folder import read_study
 
 REPORT = "report.html"
@@ -143,6 +144,8 @@ def analyse(
 
     found = read_study(folder)
     page = output or folder / REPORT
+    if page.suffix.lower() != ".html":
+        raise OutputError(f"{page} is no page; name the report NAME.html")
     figures = json or page.with_suffix(".json")
     for path in (page, figures):
         check_file(path)

@@ -35,6 +35,8 @@ _STEP = 160
 """Samples at 16 kHz of which the loudness is taken: 10 ms."""
 _LATE = 5
 """Such steps that an encoder's delay may be."""
+_COLOURS = ("color_range", "color_primaries", "color_trc", "colorspace")
+"""What a film says of its colours; without it browsers show others."""
 _REMEDY = "give a film with sound as `codetalker animate -o film.mp4` writes it"
 
 
@@ -108,10 +110,13 @@ def spoil(path: Path, sound: Path, pictures: Path, how: str) -> None:
     with _opened(pictures) as film:
         video = film.streams.video[0]
         shape, rate = (video.width, video.height), Fraction(video.average_rate or 25)
+        colours = {name: getattr(video.codec_context, name) for name in _COLOURS}
     options = {"movflags": "+faststart"}
     with _opened(sound) as film, av.open(str(path), "w", "mp4", options) as out:
         stream = cast(VideoStream, out.add_stream("libx264", rate, {"crf": "18"}))
         (stream.width, stream.height), stream.pix_fmt = shape, "yuv420p"
+        for name, value in colours.items():
+            setattr(stream.codec_context, name, value)
         audio = out.add_stream_from_template(film.streams.audio[0])
         count = ceil((film.duration or 0) / av.time_base * rate)
         for i, picture in enumerate(islice(_frames(pictures, how), count)):
