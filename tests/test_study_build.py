@@ -91,6 +91,7 @@ def test_checks_have_the_sound_of_the_right_film_and_other_pictures(built: Path)
         one, other = (Waveform.load(path).samples for path in (right, spoilt))
         assert np.array_equal(one, other)
         assert len(pictures(spoilt)) == len(pictures(right))
+        assert colours(spoilt) == colours(right)
         if check.spoilt == "still":
             assert moving(spoilt).max() < 0.05
             assert len(check.questions) == 3
@@ -100,6 +101,17 @@ def test_checks_have_the_sound_of_the_right_film_and_other_pictures(built: Path)
             assert np.corrcoef(moving(spoilt), moving(next_one))[0, 1] > 0.95
             assert np.corrcoef(moving(spoilt), moving(right))[0, 1] < 0.9
             assert check.questions == ("lip_sync",)
+
+
+def test_no_two_checks_are_the_same_while_there_is_material(material: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for clip in range(2):
+            write_film(tmp_path / name / f"{clip}.mp4", clip, 0.2 if name == "one" else 0.5)
+    folders = [str(tmp_path / name) for name in ("one", "two")]
+    assert main(["study", "build", *folders, "-o", str(tmp_path / "s"), "--checks", "8"]) == 0
+    study = read_study(tmp_path / "s")
+    assert len({(check.spoilt, check.films[0]) for check in study.checks}) == 8
 
 
 def test_the_command_says_what_it_takes(material: Path, tmp_path: Path, capsys) -> None:
@@ -196,7 +208,7 @@ def other_name(folder: Path) -> None:
 
 WRONG = {
     other_sound: "sound different; give films of the same recording the same name",
-    other_length: "films of the same recording the same name",
+    other_length: "other/0.mp4 1.22 s; give films of the same recording",
     no_film: "other/0.mp4 is no film that can be read",
     no_sound: "it lacks pictures or sound",
     other_codec: "is of mpeg4 and aac, not of H.264 and AAC",

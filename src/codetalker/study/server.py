@@ -86,7 +86,6 @@ def running(app: FastAPI) -> uvicorn.Server:
         uvicorn.Config(
             app,
             log_level="warning",
-            access_log=False,
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=_ENDING,
