@@ -23,7 +23,7 @@ pytest.importorskip("uvicorn")
 from codetalker.cli import main  # noqa: E402
 from codetalker.study.analysis import analyse  # noqa: E402
 from codetalker.study.folder import ANSWERS, Study  # noqa: E402
-from codetalker.study.store import LEFT, RIGHT, stored_answers  # noqa: E402
+from codetalker.study.store import LEFT, RIGHT, Refused, Store, stored_answers  # noqa: E402
 from study_raters import Rater, guesses, prefers, small_study, write_folder  # noqa: E402
 
 JSON = {"content-type": "application/json"}
@@ -184,6 +184,16 @@ def test_what_the_page_would_not_send_is_refused(study: Study, folder: Path) -> 
         assert client.post("answers", json=good).status_code == 204  # its page had not heard it
         assert client.post("answers", json=good | {"choices": right}).status_code == 409
     assert {a.choice for a in stored_answers(folder, study)} == {LEFT}
+
+
+def test_a_study_that_is_full_takes_no_more_raters(
+    study: Study, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("codetalker.study.store.MOST_RATERS", 2)
+    with closing(Store(folder, study)) as store:
+        assert [store.begin().number for _ in range(2)] == [0, 1]
+        with pytest.raises(Refused, match="403"):
+            store.begin()
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,9 @@ Films = tuple[int, int]
 """On the left and on the right, as indices into the study's films."""
 
 
-def pairs_of(films: Sequence[Sequence[int]], systems: Sequence[str], clips: Sequence[str]):
+def pairs_of(
+    films: Sequence[Sequence[int]], systems: Sequence[str], clips: Sequence[str]
+) -> tuple[Pair, ...]:
     """Every two systems on every clip, the systems varying fastest.
 
     Args:
@@ -90,7 +92,9 @@ def pairs_of(films: Sequence[Sequence[int]], systems: Sequence[str], clips: Sequ
     )
 
 
-def order_of(pairs: Sequence[Pair], checks: Sequence[Check], count: int, seed: int, number: int):
+def order_of(
+    pairs: Sequence[Pair], checks: Sequence[Check], count: int, seed: int, number: int
+) -> tuple[Films, ...]:
     """The films that a rater compares, one after another.
 
     Args:

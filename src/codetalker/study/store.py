@@ -105,7 +105,7 @@ class Store:
         with self._writing() as database:
             (number,) = database.execute("SELECT count(*) FROM raters").fetchone()
             if number >= MOST_RATERS:
-                raise Refused(503)
+                raise Refused(403)
             database.execute("INSERT INTO raters VALUES (?, ?)", (number, token))
         return Rater(token, number)
 

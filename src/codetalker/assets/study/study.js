@@ -30,12 +30,25 @@ async function ask(path, body) {
   }
 }
 
+/** What this browser remembers of a study; nothing where its user forbids that. */
 const memory = (study) => `codetalker-study-${study.study}`;
+function recall(study) {
+  try {
+    return localStorage.getItem(memory(study));
+  } catch {
+    return null;
+  }
+}
+function remember(study, text) {
+  try {
+    localStorage.setItem(memory(study), text);
+  } catch { /* the page cannot go on later */ }
+}
 
 /** Answers that a server keeps. */
 const served = (study) => ({
   async resume() {
-    const token = localStorage.getItem(memory(study));
+    const token = recall(study);
     try {
       return token && (await ask(`raters/${token}`));
     } catch (error) {
@@ -45,7 +58,7 @@ const served = (study) => ({
   },
   async begin() {
     const rater = await ask("raters", {});
-    localStorage.setItem(memory(study), rater.rater);
+    remember(study, rater.rater);
     return rater;
   },
   answer: (rater, trial, choices) => ask("answers", { rater: rater.rater, trial, choices }),
@@ -54,7 +67,7 @@ const served = (study) => ({
 /** Answers that this browser keeps. */
 const kept = (study) => ({
   async resume() {
-    const saved = JSON.parse(localStorage.getItem(memory(study)) ?? "null");
+    const saved = JSON.parse(recall(study) ?? "null");
     return saved && this.rater(saved);
   },
   async begin() {
@@ -73,7 +86,7 @@ const kept = (study) => ({
   },
   async answer(rater, trial, choices) {
     this.saved.answers.push({ trial, films: rater.trials[trial], choices });
-    localStorage.setItem(memory(study), JSON.stringify(this.saved));
+    remember(study, JSON.stringify(this.saved));
   },
   file() {
     return new Blob([JSON.stringify({ format_version: 1, ...this.saved })], { type: "application/json" });
