@@ -21,6 +21,7 @@ from codetalker.live.frames import frames_of
 from codetalker.motion import Motion
 from codetalker.server.limits import Limits
 from codetalker.server.models import Models
+from codetalker.visemes import to_visemes, to_vowels
 from served import Served, pcm, rest, say, served, until
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

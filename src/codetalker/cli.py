@@ -56,6 +56,9 @@ COMMANDS = {
     "page": Command("codetalker.commands.page:page", "the web page that runs the model"),
     "blender": Command("codetalker.commands.blender:blender", "the add-on for Blender"),
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
+    "study": Command(
+        "codetalker.commands.study:study", "ask people which face is better", "study", parses=True
+    ),
     "info": Command("codetalker.commands.info:info", "what a model is"),
     "train": Command(
         "codetalker.commands.train:train", "train a model, stage by stage", "train", parses=True
