@@ -15,10 +15,11 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from codetalker.listening import address_of, listening
 from codetalker.server.app import Server
 from codetalker.server.limits import Limits
 from codetalker.server.models import Models
-from codetalker.server.running import Running, address_of, listening
+from codetalker.server.running import Running
 
 
 @dataclass(frozen=True)

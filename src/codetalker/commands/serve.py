@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 from tyro.conf import UseAppendAction, arg
 
 from codetalker.errors import OptionError
+from codetalker.listening import address_of, is_loopback, listening
 from codetalker.page import write_page
 from codetalker.server.access import Access
 from codetalker.server.app import Server
 from codetalker.server.limits import Limits
 from codetalker.server.models import Models
-from codetalker.server.running import Running, address_of, is_loopback, listening
+from codetalker.server.running import Running
 
 N = TypeVar("N", int, float)
 _TOKEN = "CODETALKER_TOKEN"

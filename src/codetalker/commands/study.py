@@ -84,12 +84,13 @@ def serve(
         host: address to listen at; 0.0.0.0 for everybody.
         port: 0 is any free one.
     """
-    from codetalker.study.server import address_of, app_of, listening, running
+    from codetalker.listening import address_of, listening
+    from codetalker.study.server import app_of, running
     from codetalker.study.store import Store
 
     found = read_study(folder)
     with listening(host, port) as bound, closing(Store(folder, found)) as store:
-        print(f"{address_of(bound)}: serving {folder}", flush=True)
+        print(f"{address_of(bound)}/: serving {folder}", flush=True)
         with suppress(KeyboardInterrupt):  # the signal again, when all is done
             running(app_of(found, folder, store)).run([bound])
     return 0

@@ -12,6 +12,7 @@ import struct
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.head_pose import quaternions

@@ -8,7 +8,6 @@ POST /answers             {rater, trial, choices}: 204 once they are on the disk
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.staticfiles import StaticFiles
 
-from codetalker.errors import OptionError
 from codetalker.reading import parse_json
 from codetalker.study.folder import FILMS, Study
 from codetalker.study.page import PAGE
@@ -91,30 +89,6 @@ def running(app: FastAPI) -> uvicorn.Server:
             timeout_graceful_shutdown=_ENDING,
         )
     )
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket at an address; any free port for 0.
-
-    Raises:
-        OptionError: there is no such address here, or it is taken.
-    """
-    if not 0 <= port < 1 << 16:
-        raise OptionError(f"--port is {port}; choose from 0 to 65535")
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family, backlog=256)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OptionError(
-            f"{host}, port {port} cannot be listened at: {reason}; choose another --host or --port"
-        ) from None
-
-
-def address_of(bound: socket.socket) -> str:
-    """As a browser takes it."""
-    host, port = bound.getsockname()[:2]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 async def _sent(request: Request) -> Any:
