@@ -196,7 +196,7 @@ def test_limits_of_recordings(models: Models) -> None:
 def test_work_ends_when_its_client_goes(models: Models) -> None:
     """And when it takes too long; the next recording is animated all the same."""
     long = wav(np.tile(pcm(60.0), 20))
-    with served(models, Limits(job=6.0)) as server, server.client() as client:
+    with served(models, Limits(job=12.0)) as server, server.client() as client:
         before = set(children())
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as line:
@@ -206,7 +206,7 @@ def test_work_ends_when_its_client_goes(models: Models) -> None:
         assert until(lambda: not set(children()) - before)
         assert until(lambda: server.metric("codetalker_recordings") == 0)
         answer = client.post("/v1/animate", content=long, params={"format": "mp4"})
-        assert (answer.status_code, "longer than 6 s" in answer.text) == (422, True)
+        assert (answer.status_code, "longer than 12 s" in answer.text) == (422, True)
         assert client.post("/v1/animate", content=SOUND).status_code == 200
     assert not set(children()) - before
 
