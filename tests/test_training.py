@@ -710,7 +710,8 @@ def test_a_corpus_is_asked_for_the_lip_at_the_teeth_alone_in_the_neutral_style_a
     targets[:, lead + 8] = 1.0  # every flag
     batch = replace(batch, targets=targets, mask=torch.ones_like(batch.mask))
     neutral = torch.tensor([True, False, True, False, True, True])
-    asked, compared = training._asked(batch, neutral), training._compared(batch, neutral)
+    asked = training._asked(batch, neutral)
+    compared = training._compared(batch, neutral, asked)
     assert (asked[[0, 2], 8, TEETH] == 1).all()
     others = [column for column in range(COLUMNS) if column != TEETH]
     assert (asked[:4, :, others] == NOTHING).all()
@@ -730,11 +731,12 @@ def test_phones_ask_from_the_first_frame_of_a_recording_on_and_later_once_the_pa
     known[4, :lead] = False  # this one begins with its recording
     batch = replace(batch, targets=targets, known=known, mask=torch.ones_like(batch.mask))
     everybody = torch.ones(6, dtype=torch.bool)
-    asked, compared = training._asked(batch, everybody), training._compared(batch, everybody)
+    asked = training._asked(batch, everybody)
+    compared = training._compared(batch, everybody, asked)
     assert (asked[4] == 1).all() and (compared[4] == 1).all()
     assert (asked[5, :lead] == NOTHING).all() and (asked[5, lead:] == 1).all()
     assert (compared[5, :lead] == 0).all() and (compared[5, lead:] == 1).all()
-    nobody = training._compared(batch, ~everybody)
+    nobody = training._compared(batch, ~everybody, asked)
     assert not nobody[4:].any()  # a teacher speaks in the neutral style
 
 

@@ -230,7 +230,8 @@ class TalkerTraining(nn.Module):
         features = self.talker(speech, style, self._past(batch.motion[:, lead - 1 : -1]), phase)
         quantized = codec.quantizer(features)
         motion = codec.decode(quantized.values, context)
-        asked, compared = self._asked(batch, neutral), self._compared(batch, neutral)
+        asked = self._asked(batch, neutral)
+        compared = self._compared(batch, neutral, asked)
         values = self._corpus_losses(
             features[:count], motion[:count], target[:count], batch.first(count), compared[:count]
         )
@@ -260,13 +261,13 @@ class TalkerTraining(nn.Module):
         targets[count:, :lead][self._later(batch)] = NOTHING
         return targets
 
-    def _compared(self, batch: Batch, neutral: Tensor) -> Tensor:
+    def _compared(self, batch: Batch, neutral: Tensor, asked: Tensor) -> Tensor:
         """(B, T, K) where motion is compared: a corpus's where it is known, but not the mouth
         where phones ask for something else; a teacher's mouth in the neutral style."""
         lead, count = self.sample.lead, self.recipe.batch
         mask = batch.mask[:, lead:].clone()
-        asked = (self._asked(batch, neutral)[:count, :, TEETH] > 0).float()
-        beside = F.max_pool1d(asked, 3, 1, 1)[..., None]
+        teeth = (asked[:count, :, TEETH] > 0).float()
+        beside = F.max_pool1d(teeth, 3, 1, 1)[..., None]
         mask[:count] *= 1 - beside * self.mouth
         mask[count:] *= neutral[count:, None, None]
         mask[count:, :lead][self._later(batch)] = 0
