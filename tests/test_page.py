@@ -43,6 +43,13 @@ def test_the_page_lives_in_any_folder_of_a_server(site: Path) -> None:
     assert not re.search(r'(src|href)="(/|[a-z]+://)', page)
 
 
+def test_only_a_page_that_is_served_asks_for_films(site: Path, tmp_path: Path) -> None:
+    served = write_page(tmp_path / "served", served=True)
+    pages = [(folder / "index.html").read_text("utf-8") for folder in (site, served)]
+    assert ["data-served" in page for page in pages] == [False, True]
+    assert all('id="film"' in page and "hidden disabled>MP4" in page for page in pages)
+
+
 def test_a_folder_with_content_and_an_unknown_model_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("mine")
     with pytest.raises(OutputError):

@@ -23,12 +23,13 @@ from codetalker.rig import bundled_head
 _FAMILY = "default"
 
 
-def write_page(folder: Path, model: str | Path | None = None) -> Path:
+def write_page(folder: Path, model: str | Path | None = None, *, served: bool = False) -> Path:
     """Write the page to a new folder.
 
     Args:
         folder: where its `index.html` will be.
         model: a bundle folder or the name of a bundled one; that for streams by default.
+        served: whether `codetalker serve` will serve it: then it offers films, too.
 
     Raises:
         ModelError: it is missing, damaged, or of another family.
@@ -46,6 +47,10 @@ def write_page(folder: Path, model: str | Path | None = None) -> Path:
         for name, content in contents.items():
             (partial / "model" / name).write_bytes(content)
         (partial / "head.glb").write_bytes(_head())
+        if served:
+            index = partial / "index.html"
+            html = index.read_text(encoding="utf-8")
+            index.write_text(html.replace("<html", "<html data-served", 1), encoding="utf-8")
     return folder
 
 

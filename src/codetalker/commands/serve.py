@@ -87,7 +87,7 @@ def serve(
                 f"{_TOKEN}, or say --without-token"
             )
         models = Models(model)
-        written = write_page(Path(folder) / "page") if page else None
+        written = write_page(Path(folder) / "page", served=True) if page else None
         server = Running(Server(models, limits, access, written), limits, _least("grace", grace, 0))
         print(f"{address_of(bound)}: serving {', '.join(models.names)}", flush=True)
         with suppress(KeyboardInterrupt):  # the signal again, when all is done

@@ -83,7 +83,7 @@ export class Controls {
     });
   }
 
-  onSave(act: (kind: string) => void): void {
+  onSave(act: (kind: string) => Promise<void>): void {
     for (const button of downloads()) button.onclick = () => this.attempt(() => act(button.value));
   }
 

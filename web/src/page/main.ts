@@ -10,6 +10,7 @@ import { type Clock, SoundClock } from "../ui/clock.js";
 import { Transport } from "../ui/transport.js";
 import { Controls, element } from "./controls.js";
 import { Engine } from "./engine.js";
+import { film, isServed } from "./film.js";
 import { Graph } from "./graph.js";
 import type { Facts } from "./messages.js";
 import { Microphone } from "./microphone.js";
@@ -53,6 +54,7 @@ class Page {
     await this.wear(this.bundled);
     this.facts = await model;
     this.controls.open(this.facts.styles);
+    element("film", HTMLButtonElement).hidden = !isServed();
     this.listen();
     this.say("Ready. Play the sample, open a recording, or speak.");
   }
@@ -211,13 +213,19 @@ class Page {
     return Math.min(behind, this.take.ready - 1 / this.facts.fps);
   }
 
-  private save(kind: string): void {
+  private async save(kind: string): Promise<void> {
     if (!this.take || !this.head) return;
-    const { motion, name } = this.take;
-    const content = { glb: () => this.head!.animated(motion), csv: () => livelink(motion), json: () => json(motion) }[kind]!();
+    const { take } = this;
+    if (kind === "mp4") this.say("The server makes the film …");
+    const content = {
+      glb: () => this.head!.animated(take.motion),
+      csv: () => livelink(take.motion),
+      json: () => json(take.motion),
+      mp4: () => film(wav({ samples: take.samples, rate: take.rate }), this.controls.manner),
+    }[kind]!();
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([content]));
-    link.download = `${name}.${kind}`;
+    link.href = URL.createObjectURL(new Blob([await content]));
+    link.download = `${take.name}.${kind}`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     this.say(`Saved ${link.download}.`);
