@@ -116,6 +116,10 @@ class TalkerStage:
         aligned = () if self.aligned is None else read_phones(self.aligned)
         teachers = [load_teacher(folder, codec.config.fps) for folder in self.teachers]
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
+        if timed:
+            notes["phones"] = f"{sum(clip.duration for clip in timed) / 60:.0f} min without motion"
+        if teachers:
+            notes["teachers"] = ", ".join(teacher.bundle.digest for teacher in teachers)
         with processes.joined(self.device) as device:
             train_causal(
                 clips, codec, find_whisper(self.whisper), self.out,
