@@ -332,12 +332,15 @@ def test_a_change_within_a_change_turns_from_where_it_is(talker: CausalTalker) -
 def test_another_style_in_the_middle_of_speech_is_no_jump(
     trained: CausalTalker, speech: np.ndarray
 ) -> None:
-    """No step of the mouth is greater than the greatest that speech makes in either style."""
+    """No step of the mouth is greater than the greatest that speech makes in either style or in
+    the blends that are passed on the way."""
     first, other = trained.styles[0], trained.styles[-1]
-    plain, goal = (
-        trained.animate(speech, rate=SAMPLE_RATE, style=s).weights[:, MOUTH] for s in (first, other)
+    blends = [f"{first}:{1 - share},{other}:{share}" for share in (0.25, 0.5, 0.75)]
+    plain, *passed, goal = (
+        trained.animate(speech, rate=SAMPLE_RATE, style=s).weights[:, MOUTH]
+        for s in (first, *blends, other)
     )
-    most = max(np.abs(np.diff(weights, axis=0)).max() for weights in (plain, goal))
+    most = max(np.abs(np.diff(weights, axis=0)).max() for weights in (plain, *passed, goal))
     for cut in range(20_000, 70_000, 7_000):
         weights = changed(trained.stream(), speech, (cut,), style=other).weights[:, MOUTH]
         begin = round(cut / SAMPLE_RATE * trained.fps)
