@@ -78,17 +78,17 @@ class TalkerRecipe:
     kept_shut: float = 0.2
     spread: float = 1.0
     taught: float = 1.0
-    shut: float = 0.8
+    shut: float = 1.0
     open: float = 0.25
     teeth: float = 0.2
     height: float = 0.3
-    round: float = 0.1
+    round: float = 0.25
     rest: float = 1.0
     commitment: float = 0.5
 
 
 TALKER_PLAN = Plan(
-    steps=1200, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200
+    steps=1600, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200
 )
 
 
