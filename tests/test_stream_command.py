@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -221,7 +222,10 @@ def test_a_signal_ends_it_cleanly(
 ) -> None:
     options = ["-", "--rate", "16000", "--model", tiny_bundle, "--to", f"vmc://{place(receiver)}"]
     command = [*COMMAND, *map(str, options), "--to", f"raw:{tmp_path}/r"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # what a shell starts in the background ignores SIGINT, and so do its children
+    heeds = partial(signal.signal, how, signal.SIG_DFL)
+    with subprocess.Popen(command, preexec_fn=heeds, **pipes) as running:
         assert running.stdin
         assert running.stderr
         running.stdin.write(bytes(32000))
