@@ -99,15 +99,13 @@ class Guard:
 
 async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
     body = json.dumps({"error": str(refused)}).encode()
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        **refused.headers,
-    }
+    headers = {"content-type": "application/json", **refused.headers}
     kind = {"http": "http.response", "websocket": "websocket.http.response"}[scope["type"]]
     if scope["type"] == "websocket" and kind not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008})
         return
+    if scope["type"] == "http":  # uvicorn tells it for a WebSocket
+        headers["content-length"] = str(len(body))
     pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": f"{kind}.start", "status": refused.status, "headers": pairs})
     await send({"type": f"{kind}.body", "body": body})
