@@ -84,7 +84,7 @@ async def _run(count: int, seconds: float, rate: int) -> Run:
     sound = np.tile(sound, int(seconds * rate / len(sound)) + 2)
     samples = (32767 * np.clip(sound, -1, 1)).astype("<i2")
     random = np.random.default_rng(0)
-    with _serving() as (url, pid):
+    with _serving(count) as (url, pid):
         tasks = []
         for _ in range(count):
             first = random.integers(len(samples) - int(seconds * rate))
@@ -127,8 +127,9 @@ async def _stream(url: str, sound: bytes, rate: int, wait: float) -> np.ndarray:
 
 
 @contextmanager
-def _serving():
+def _serving(streams: int):
     command = [sys.executable, "-m", "codetalker", "serve", "--port", "0", "--no-page"]
+    command += ["--streams", str(streams)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout

@@ -5,9 +5,15 @@ In the flow **speech** -> features -> codes -> motion -> **wire**.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from codetalker.errors import one_line
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+"""That this process may use."""
+_STREAMS_PER_CORE = 10
+"""Of which each takes 0.06 of one."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Limits:
     jobs: int = 1
     waiting: int = 16
     job: float = 600
-    streams: int = 64
+    streams: int = _STREAMS_PER_CORE * CORES
     message: int = 1 << 20
     messages: float = 1000
     hello: float = 10

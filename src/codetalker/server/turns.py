@@ -7,12 +7,13 @@ turn, so that one that is flooded with sound waits behind all the others between
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from codetalker.server.limits import CORES
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ class Turns:
     """As many threads as there are cores; the runtime of the graphs lets go of Python's lock."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(_cores(), "turn")
+        self._pool = ThreadPoolExecutor(CORES, "turn")
 
     async def take(self, work: Callable[[], T]) -> Turn[T]:
         """Do a piece of work once it is its turn; who is cancelled meanwhile does not wait."""
@@ -51,10 +52,3 @@ class Turns:
     def close(self) -> None:
         """Take no more work."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _cores() -> int:
-    """That this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
