@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -45,10 +46,17 @@ class Served:
 
 @contextmanager
 def served(
-    models: Models, limits: Limits | None = None, grace: float = 0, **options: Any
+    models: Models,
+    limits: Limits | None = None,
+    grace: float = 0,
+    unread: int | None = None,
+    **options: Any,
 ) -> Iterator[Served]:
+    """While the block runs; `unread` bytes wait in the system for a client that does not read."""
     limits = limits or Limits()
     with listening("127.0.0.1", 0) as bound:
+        if unread:  # what it accepts has it from here
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, unread)
         server = Server(models, limits, **options)
         running = Running(server, limits, grace)
         thread = Thread(target=running.run, args=([bound],))

@@ -256,7 +256,7 @@ def test_many_messages_with_sound_in_them_are_no_flood(models: Models) -> None:
 
 def test_who_does_not_read_holds_up_itself_and_is_closed(models: Models) -> None:
     """A minute of sound as fast as it goes, and not a frame is read."""
-    with served(models, Limits(stall=1.0)) as server:
+    with served(models, Limits(stall=1.0), unread=8192) as server:
         host, port = server.url.removeprefix("http://").split(":")
         deaf = socket.socket()
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -266,6 +266,7 @@ def test_who_does_not_read_holds_up_itself_and_is_closed(models: Models) -> None
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
         )
+        assert deaf.recv(1000).startswith(b"HTTP/1.1 101")
         deaf.settimeout(0.5)
 
         def send(code: int, data: bytes) -> None:
@@ -281,6 +282,7 @@ def test_who_does_not_read_holds_up_itself_and_is_closed(models: Models) -> None
         assert end["end"]["frames"] == 75
         assert until(lambda: server.metric("codetalker_streams_open") == 0, 20)
         assert server.metric('codetalker_streams_total{reason="refused"}') == 1
+        assert server.metric("codetalker_frames_total") < 75 + 60 * 25
         deaf.close()
 
 
