@@ -7,7 +7,6 @@ the JSON at theirs; every other member goes out in the bytes in which it came in
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from codetalker.characters.bones import HEAD, LEFT_EYE, RIGHT_EYE, local_turns
 from codetalker.characters.gltf_file import GltfFile
+from codetalker.files.gltf_buffer import container
 
 if TYPE_CHECKING:
     from codetalker.characters.animation import CharacterAnimation
@@ -113,7 +113,7 @@ class Clip:
         ):
             members[member] = _with_items(members.get(member), added)
         text = "{" + ",".join(f"{json.dumps(k)}:{v}" for k, v in members.items()) + "}"
-        return _container(text.encode(), data, file.more)
+        return container(text.encode(), data, file.more)
 
 
 def _padded(length: int) -> int:
@@ -132,19 +132,3 @@ def _with_items(text: str | None, items: list[dict[str, Any]]) -> str:
     between = "" if before.endswith("[") else ","
     added = ",".join(json.dumps(item, separators=(",", ":"), allow_nan=False) for item in items)
     return f"{before}{between}{added}]"
-
-
-def _container(text: bytes, data: bytes, more: bytes) -> bytes:
-    text += b" " * (-len(text) % 4)
-    data += b"\0" * (-len(data) % 4)
-    total = 12 + 8 + len(text) + 8 + len(data) + len(more)
-    return b"".join(
-        [
-            struct.pack("<4sII", b"glTF", 2, total),
-            struct.pack("<I4s", len(text), b"JSON"),
-            text,
-            struct.pack("<I4s", len(data), b"BIN\0"),
-            data,
-            more,
-        ]
-    )

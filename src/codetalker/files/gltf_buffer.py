@@ -90,28 +90,36 @@ class GltfBuffer:
         return len(self._accessors) - 1
 
     def binary(self, document: dict[str, Any]) -> bytes:
-        """The GLB container (4.4): header, JSON chunk padded with spaces, binary with zeros."""
+        """The GLB file."""
         for shared in self._sparse or ():
             self._views[shared.view] = self._views[self.view(bytes(shared.data))]
             self._views.pop()
-        self._data += b"\0" * (-len(self._data) % 4)
+        self._data += b"\0" * (-len(self._data) % 4)  # the buffer ends with its chunk
         document |= {
             "accessors": self._accessors,
             "bufferViews": self._views,
             "buffers": [{"byteLength": len(self._data)}],
         }
         text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-        text += b" " * (-len(text) % 4)
-        total = 12 + 8 + len(text) + 8 + len(self._data)
-        return b"".join(
-            [
-                struct.pack("<4sII", b"glTF", 2, total),
-                struct.pack("<I4s", len(text), b"JSON"),
-                text,
-                struct.pack("<I4s", len(self._data), b"BIN\0"),
-                self._data,
-            ]
-        )
+        return container(text, self._data)
+
+
+def container(text: bytes, data: bytes | bytearray, more: bytes = b"") -> bytes:
+    """A GLB file (4.4) of the JSON's text, padded with spaces, the binary buffer, padded with
+    zeros, and any chunks that follow."""
+    text += b" " * (-len(text) % 4)
+    data += b"\0" * (-len(data) % 4)
+    total = 12 + 8 + len(text) + 8 + len(data) + len(more)
+    return b"".join(
+        [
+            struct.pack("<4sII", b"glTF", 2, total),
+            struct.pack("<I4s", len(text), b"JSON"),
+            text,
+            struct.pack("<I4s", len(data), b"BIN\0"),
+            data,
+            more,
+        ]
+    )
 
 
 class _Shared:
