@@ -57,18 +57,21 @@ def targets_of(clip: PhoneClip | None, frames: int, fps: float) -> NDArray[np.fl
         if phone == SILENCE:
             before = SETTLED if start > 0 else 0.0
             after = READY if end < letters.ends[-1] else 0.0
-            first, last = int(np.ceil((start + before) * fps)), int((end - after) * fps)
-            targets[max(first, 0) : max(last + 1, 0), REST] = 1
+            targets[_frames(start + before, end - after, fps), REST] = 1
         elif 0 <= middle < frames:
             _ask(targets[middle], phone)
             quarter = (end - start) / 4
-            last = int((end - quarter) * fps) + 1
             if phone in BILABIAL or phone in LABIODENTAL:
                 touch = SHUT if phone in BILABIAL else TEETH
-                targets[max(int(np.ceil(start * fps)), 0) : max(last, 0), touch] = 1
+                targets[_frames(start, end - quarter, fps), touch] = 1
             elif phone in NEVER_SHUT:
-                targets[max(int(np.ceil((start + quarter) * fps)), 0) : max(last, 0), OPEN] = 1
+                targets[_frames(start + quarter, end - quarter, fps), OPEN] = 1
     return targets
+
+
+def _frames(start: float, end: float, fps: float) -> slice:
+    """Those from `start` to `end` seconds, as far as there are any."""
+    return slice(max(int(np.ceil(start * fps)), 0), max(int(end * fps) + 1, 0))
 
 
 def _ask(target: NDArray[np.float32], phone: str) -> None:
