@@ -16,8 +16,9 @@ from codetalker.model_folder import BUNDLED, FOR_FILES, find_model
 from codetalker.server.work import JSON
 from codetalker.talker import StreamingTalker, Talker
 
-ANSWERS = tuple(dict.fromkeys([JSON, *(f.suffix[1:] for f in FORMATS if not f.sequence)]))
-"""What a recording can be turned into: one file."""
+_FILES = (f for f in FORMATS if not f.sequence and f.takes != "character")
+ANSWERS = tuple(dict.fromkeys([JSON, *(f.suffix[1:] for f in _FILES)]))
+"""What a recording can be turned into: one file, without a face of the client's own."""
 
 
 class Models:
