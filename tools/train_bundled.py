@@ -25,7 +25,7 @@ TOOLS = Path(__file__).parent
 LANGUAGES = ("de", "es", "fr", "hi", "it", "tr")
 TEACHERS = (0, 1)
 TEACHER = {
-    "noise": 1.0, "plan.steps": 600, "recipe.batch": 16, "recipe.phone-batch": 8,
+    "plan.steps": 600, "recipe.batch": 16, "recipe.phone-batch": 8,
     "recipe.neutral-share": 0.3, "recipe.blend-share": 0.15, "recipe.phone-neutral-share": 0.0,
     "recipe.shut": 1.2, "recipe.kept-shut": 0.3, "recipe.height": 0.4, "recipe.round": 0.15,
 }  # fmt: skip

@@ -75,7 +75,6 @@ class TalkerStage:
         phones: folders of phone-timed speech; see docs/data.md.
         aligned: a folder with the phones of the corpus's clips, by their names.
         teachers: models whose motion is learned in phone-timed speech, which has none.
-        noise: added to the normalised features in training; as `hearing` has it by default.
         passes: augmented passes over the corpus, beside the clean one.
         recipe: losses and batches.
         plan: steps, rates, seed.
@@ -90,7 +89,6 @@ class TalkerStage:
     phones: tuple[Path, ...] = ()
     aligned: Path | None = None
     teachers: tuple[Path, ...] = ()
-    noise: float | None = None
     passes: int = 2
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
     plan: Plan = TALKER_PLAN
@@ -110,7 +108,7 @@ class TalkerStage:
             heads=codec.config.heads,
             code_width=codec.config.code_width,
             period=codec.config.fps,
-            speech_noise=hearing.noise if self.noise is None else self.noise,
+            speech_noise=hearing.noise,
         )
         timed = [clip for folder in self.phones for clip in read_phones(folder)]
         aligned = () if self.aligned is None else read_phones(self.aligned)
