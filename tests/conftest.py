@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -57,3 +59,18 @@ def write_sound(
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     return path
+
+
+def load_apart(path: Path) -> tuple[float, int]:
+    """Seconds of a sound file, and kilobytes that a process of its own takes to load it at most."""
+    # VmHWM, because ru_maxrss of a child begins with what its parent has.
+    program = (
+        "import re, sys; from codetalker.audio import Waveform;"
+        "seconds = Waveform.load(sys.argv[1]).duration;"
+        "print(seconds, re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
+    )
+    seconds, kilobytes = run.stdout.split()
+    return float(seconds), int(kilobytes)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 import wave
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from scipy.signal import firwin, resample_poly
 
 from codetalker.audio import SAMPLE_RATE, StreamResampler, Waveform
 from codetalker.errors import AudioError, SoundWarning
-from conftest import write_sound
+from conftest import load_apart, write_sound
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "sense_and_sensibility.flac"
 
@@ -202,18 +200,9 @@ def test_odd_but_usable_recordings_give_a_waveform(
 
 def test_an_hour_takes_less_than_half_a_gigabyte(tmp_path: Path) -> None:
     path = write_8_bit_silence(tmp_path / "a.wav", 3600)
-    # VmHWM, because ru_maxrss of a child begins with what its parent has.
-    program = (
-        "import re, sys; from codetalker.audio import Waveform;"
-        "seconds = Waveform.load(sys.argv[1]).duration;"
-        "print(seconds, re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", program, path], capture_output=True, text=True, check=True
-    )
-    seconds, kilobytes = result.stdout.split()
-    assert float(seconds) == 3600
-    assert int(kilobytes) < 500_000
+    seconds, kilobytes = load_apart(path)
+    assert seconds == 3600
+    assert kilobytes < 500_000
 
 
 def test_a_damaged_part_of_a_file_is_skipped(tmp_path: Path) -> None:

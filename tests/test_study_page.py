@@ -22,20 +22,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from browser import CHROMIUM, WEB, skip_without_browser
 from codetalker.cli import main
 from codetalker.study.folder import read_study
 from study_films import write_film
 
-WEB = Path(__file__).parents[1] / "web"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-
-for program, there in (
-    ("node", shutil.which("node")),
-    ("Chromium", CHROMIUM),
-    ("web/node_modules (npm ci)", (WEB / "node_modules/playwright-core").is_dir()),
-):
-    if not there:
-        pytest.skip(f"no {program}", allow_module_level=True)
+skip_without_browser()
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,17 @@ import base64
 import csv
 import json
 import os
-import shutil
 import subprocess
 import wave
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import codetalker
+from browser import CHROMIUM, WEB, skip_without_browser
 from codetalker.animation import Animation
 from codetalker.audio import Waveform
 from codetalker.files.glb import glb_of
@@ -28,20 +27,12 @@ from codetalker.page import write_page
 from codetalker.rig import bundled_head
 from glb_reader import Glb
 
-WEB = Path(__file__).parents[1] / "web"
 EXAMPLE = WEB.parent / "examples" / "sense_and_sensibility.flac"
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 RATE = 44_100
 FRAMES = 1e-3
 """Two runtimes of the same graphs."""
 
-for program, there in (
-    ("node", shutil.which("node")),
-    ("Chromium", CHROMIUM),
-    ("web/node_modules (npm ci)", (WEB / "node_modules/playwright-core").is_dir()),
-):
-    if not there:
-        pytest.skip(f"no {program}", allow_module_level=True)
+skip_without_browser()
 
 
 @pytest.fixture(scope="module")
