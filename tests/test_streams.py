@@ -259,7 +259,7 @@ def test_features_are_made_in_silence_where_there_is_no_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     clips = [talking(tmp_path, f"{who}-0") for who in ("anna", "bert")]
-    hearing = Hearing(WINDOWS, layers=2, noise=0.1)
+    hearing = Hearing(WINDOWS, layers=2)
     listener = Listener(tiny_encoder(), hearing, ("anna", "bert"), tmp_path / "made", seed=0)
     assert len(listener.corpus(clips, passes=1, aligned={})) == 2
     assert capfd.readouterr() == ("", "")

@@ -805,7 +805,7 @@ def test_features_of_another_corpus_are_not_taken_for_this_one(
     torch.manual_seed(0)
     sizes = WhisperConfig(width=8, heads=2, layers=1)
     listener = train.Listener(
-        WhisperEncoder(sizes), Hearing(WINDOWS, layers=1, noise=0.1), STYLES, tmp_path, seed=0
+        WhisperEncoder(sizes), Hearing(WINDOWS, layers=1), STYLES, tmp_path, seed=0
     )
 
     def check(listener: train.Listener, first: Clip) -> None:

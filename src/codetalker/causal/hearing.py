@@ -17,24 +17,19 @@ from codetalker.windows import SpeechWindows
 class Hearing:
     """Windows, how many of the encoder's layers run on them, and at which gain.
 
-    Short windows are best heard after the second layer, long ones after the third; and the more
-    a window holds, the more of a small corpus can be learned by heart from it.
+    Short windows are best heard after the second layer, long ones after the third.
 
     Attributes:
         windows, layers, loudness: what the bundle hears through.
-        noise: standard deviation of what training adds to each normalised feature.
     """
 
     windows: SpeechWindows
     layers: int
-    noise: float
     loudness: Loudness = field(default_factory=Loudness)
 
 
 HEARINGS = {
-    "live": Hearing(SpeechWindows(), layers=2, noise=0.4),
-    "studio": Hearing(
-        SpeechWindows(left=80, hop=40, look_ahead=40, unheard=30), layers=3, noise=1.0
-    ),
+    "live": Hearing(SpeechWindows(), layers=2),
+    "studio": Hearing(SpeechWindows(left=80, hop=40, look_ahead=40, unheard=30), layers=3),
 }
 """Past, hop and look-ahead of 640, 80, 120 ms; and of 1.6, 0.8, 0.8 s."""

@@ -23,20 +23,40 @@ from codetalker.windows import SpeechWindows
 
 
 @dataclass(frozen=True)
-class TalkerConfig:
-    """Sizes of the talker.
+class TalkerSizes:
+    """Sizes of the talker that are free to choose.
+
+    Attributes:
+        bottleneck: what is kept of the speech encoder's features.
+        width, layers, attention_heads, feedforward: of the transformer.
+        window: frames that attention reaches back, the present one included.
+        dropout: of the transformer.
+        speech_dropout: share of the bottleneck's channels that training drops, a window at a time,
+            and `speech_noise` what it adds to each normalised feature (standard deviation): a
+            corpus of few voices is learned by heart otherwise.
+    """
+
+    bottleneck: int = 64
+    width: int = 192
+    layers: int = 2
+    attention_heads: int = 4
+    feedforward: int = 768
+    window: int = 25
+    dropout: float = 0.3
+    speech_dropout: float = 0.25
+    speech_noise: float = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TalkerConfig(TalkerSizes):
+    """Sizes of the talker, and what data and codec determine.
 
     Attributes:
         styles: number of speaking styles.
         heads: codes per frame and `code_width` their width, as the codec has them.
         channels: blendshapes.
-        features: width of the speech encoder's features, `bottleneck` what is kept of it.
-        width, layers, attention_heads, feedforward: of the transformer.
+        features: width of the speech encoder's features.
         period: of positions and attention bias, frames (paper: the frame rate).
-        window: frames that attention reaches back, the present one included.
-        speech_dropout: share of the bottleneck's channels that training drops, a window at a time,
-            and `speech_noise` what it adds to each normalised feature (standard deviation): a
-            corpus of few voices is learned by heart otherwise.
         remembered: blendshapes of the last frame that the talker gets. By default those of eyes
             and brows, whose codes are sampled: of the mouth, a corpus of a few hundred sentences
             would teach its rhythm.
@@ -47,16 +67,7 @@ class TalkerConfig:
     code_width: int
     channels: int = 52
     features: int = 384
-    bottleneck: int = 32
-    width: int = 128
-    layers: int = 1
-    attention_heads: int = 4
-    feedforward: int = 512
     period: int = 25
-    window: int = 4
-    dropout: float = 0.2
-    speech_dropout: float = 0.25
-    speech_noise: float = 0.6
     remembered: tuple[int, ...] = UPPER_FACE_CHANNELS
 
     @classmethod

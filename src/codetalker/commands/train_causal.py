@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ import tyro
 from codetalker.causal.bundle import load_bundle
 from codetalker.causal.codec import CodecConfig
 from codetalker.causal.hearing import HEARINGS
-from codetalker.causal.talker import TalkerConfig
+from codetalker.causal.talker import TalkerConfig, TalkerSizes
 from codetalker.causal.teaching import load_teacher
 from codetalker.causal.train import find_whisper, speaking_styles, train_causal
 from codetalker.causal.train_codec import CODEC_PLAN, CodecRecipe, load_codec, train_codec
@@ -76,6 +76,7 @@ class TalkerStage:
         aligned: a folder with the phones of the corpus's clips, by their names.
         teachers: models whose motion is learned in phone-timed speech, which has none.
         passes: augmented passes over the corpus, beside the clean one.
+        model: sizes.
         recipe: losses and batches.
         plan: steps, rates, seed.
         device: cpu or cuda; a GPU if there is one.
@@ -90,6 +91,7 @@ class TalkerStage:
     aligned: Path | None = None
     teachers: tuple[Path, ...] = ()
     passes: int = 2
+    model: TalkerSizes = field(default_factory=TalkerSizes)
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
     plan: Plan = TALKER_PLAN
     device: str | None = None
@@ -108,7 +110,7 @@ class TalkerStage:
             heads=codec.config.heads,
             code_width=codec.config.code_width,
             period=codec.config.fps,
-            speech_noise=hearing.noise,
+            **asdict(self.model),
         )
         timed = [clip for folder in self.phones for clip in read_phones(folder)]
         aligned = () if self.aligned is None else read_phones(self.aligned)
