@@ -170,10 +170,9 @@ class PaperTalkerConfig:
             raise OptionError(f"talker: fps {self.fps} does not divide {SPEECH_RATE}: stretch")
 
     def for_data(self, fps: float, subjects: tuple[str, ...]) -> Self:
-        """The same for data of one's own; where the rate is another one, positions repeat once a
-        second, as published."""
+        """The same for other data; a period of one second stays one."""
         default = self.default_subject if self.default_subject in subjects else subjects[0]
-        period = self.period if fps == self.fps else round(fps)
+        period = round(fps) if self.period == round(self.fps) else self.period
         return replace(self, fps=fps, subjects=subjects, default_subject=default, period=period)
 
     @property

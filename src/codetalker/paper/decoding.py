@@ -89,6 +89,7 @@ class Predicting(Protocol):
             progress: called with frames done and frames in all.
             seed: of what is drawn at random.
         """
+        raise NotImplementedError
 
 
 def hear(

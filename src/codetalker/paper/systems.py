@@ -20,6 +20,11 @@ from codetalker.paper.faceformer import (
     FaceFormerConfig,
     FaceFormerPredictor,
 )
+from codetalker.paper.faceformer_training import (
+    FACEFORMER_PLANS,
+    FaceFormerRecipe,
+    FaceFormerTraining,
+)
 from codetalker.paper.inference import Predictor
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import (
@@ -27,6 +32,9 @@ from codetalker.paper.official import (
     FACEFORMER_FILES,
     Official,
 )
+from codetalker.paper.recipe import TALKER_PLANS, EpochPlan, PaperTalkerRecipe, TalkerRecipe
+from codetalker.paper.talker_training import TalkerTraining
+from codetalker.paper.training import PaperTalkerTraining
 
 
 class SystemConfig(Protocol):
@@ -87,6 +95,9 @@ class System:
         presets: its configurations by the name of the data they are for.
         config, model: their types.
         predictor: makes what predicts, from a model in evaluation and a mode.
+        plans: the published ones for its talker, by the name of the data.
+        recipe: what else there is to choose of its training, a dataclass with defaults.
+        training: how its talker is trained.
         official: the files in which it was released, if they can be imported.
     """
 
@@ -95,18 +106,34 @@ class System:
     config: type
     model: Callable[[Any], nn.Module]
     predictor: Callable[[Any, str], Predicting]
+    plans: Mapping[str, EpochPlan]
+    recipe: Callable[[], TalkerRecipe]
+    training: type[TalkerTraining[Any, Any]]
     official: Official | None = None
 
 
 CODETALKER = "codetalker"
 SYSTEMS = {
-    CODETALKER: System("CodeTalker", PRESETS, PaperConfig, PaperModel, Predictor, CODETALKER_FILES),
+    CODETALKER: System(
+        "CodeTalker",
+        PRESETS,
+        PaperConfig,
+        PaperModel,
+        Predictor,
+        TALKER_PLANS,
+        PaperTalkerRecipe,
+        PaperTalkerTraining,
+        CODETALKER_FILES,
+    ),
     "faceformer": System(
         "FaceFormer",
         FACEFORMER_PRESETS,
         FaceFormerConfig,
         FaceFormer,
         FaceFormerPredictor,
+        FACEFORMER_PLANS,
+        FaceFormerRecipe,
+        FaceFormerTraining,
         FACEFORMER_FILES,
     ),
 }

@@ -16,14 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from codetalker.data.store import Store, StoreClip
+from codetalker.data.store import StoreClip
 from codetalker.paper.clips import TrainingClips
 from codetalker.paper.decoding import Predicting
-from codetalker.paper.free_running import free_figures, free_warnings
-from codetalker.paper.recipe import EpochPlan, EpochSchedule, TalkerRecipe
-from codetalker.training import processes
-from codetalker.training.loop import Figures, Losses, fit
-from codetalker.training.run_record import run_record
+from codetalker.paper.free_running import free_figures
+from codetalker.paper.recipe import EpochSchedule, TalkerRecipe
+from codetalker.training.loop import Figures, Losses
 
 Model = TypeVar("Model", bound=Any)
 Recipe = TypeVar("Recipe", bound=TalkerRecipe)
@@ -101,41 +99,6 @@ class TalkerTraining(Generic[Model, Recipe]):
     def samples(self, clip: StoreClip) -> Tensor:
         """(N,) normalised."""
         return self.model.normalize(self.clips.samples(clip))
-
-
-def train_talker(
-    training: type[TalkerTraining[Any, Any]],
-    system: str,
-    model: Any,
-    store: Store,
-    folder: Path,
-    *,
-    wav2vec2: str,
-    plan: EpochPlan,
-    recipe: TalkerRecipe,
-    device: torch.device,
-) -> None:
-    """Train a system's talker on the clips of split `train`, watch those of `val`; resume what is
-    there.
-
-    Args:
-        training: how that system is trained.
-        system: its name.
-        model: a fresh one, drawn after `torch.manual_seed(plan.seed)`.
-
-    Raises:
-        DataError: a split is empty, or the training goes astray.
-        ModelError: the folder holds a run with other options, or the speech encoder cannot be had.
-    """
-    clips = TrainingClips.of(store, device)
-    schedule = EpochSchedule(plan, len(clips.train), processes.count())
-    trained = training(model.to(device), clips, schedule, recipe)
-    trained.begin(folder, wav2vec2)
-    record = run_record("talker", model=model.config, recipe=recipe, data=clips.record())
-    fit(
-        model, schedule, trained.losses, trained.evaluate, folder,
-        watch="free_lve", warn=free_warnings, config={"system": system} | record,
-    )  # fmt: skip
 
 
 def means(losses: Iterable[Losses]) -> Figures:
