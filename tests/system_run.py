@@ -20,6 +20,9 @@ TINY_SIZES: dict[str, Callable[[Any], Any]] = {
     "faceformer": lambda config: replace(
         config, speech=SPEECH, talker=replace(config.talker, width=32, mlp_width=64)
     ),
+    "voca": lambda config: replace(
+        config, speech=SPEECH, filters=(8, 8, 16, 16), hidden=24, expressions=12
+    ),
 }
 """How a preset of each system but CodeTalker becomes small."""
 COMPARED = tuple(TINY_SIZES)

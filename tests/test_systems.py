@@ -193,6 +193,9 @@ OVERFIT = {
         "--model.talker.dropout", "0", "--model.speech.dropout", "0",
         "--model.speech.layerdrop", "0",
     ),
+    "voca": (
+        "--plan.epochs", "150", "--plan.learning-rate", "5e-3", "--plan.evaluate-every", "150",
+    ),
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -82,23 +82,66 @@ class SpeechEncoder(nn.Module):
             ModelError: the weights are of another size, or cannot be had.
         """
         from transformers import Wav2Vec2Model
-        from transformers.utils import logging
 
-        if not sys.stderr.isatty():
-            logging.disable_progress_bar()
-        try:
-            pretrained = Wav2Vec2Model.from_pretrained(str(source))
-        except (OSError, ValueError) as error:
+        pretrained, _ = _pretrained(Wav2Vec2Model, source)
+        _load(self.wav2vec2, pretrained.state_dict(), source)
+
+
+class LetterRecognizer(SpeechEncoder):
+    """Waveform -> logits of letters at 50 Hz: wav2vec 2.0 as CTC trained it, which stays frozen."""
+
+    def __init__(self, config: SpeechConfig, letters: int) -> None:
+        super().__init__(config)
+        self.letters = nn.Linear(config.hidden_size, letters)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Always in evaluation."""
+        return super().train(False)
+
+    def recognize(self, features: Tensor) -> Tensor:
+        """(B, L, C) features -> (B, L, letters), each seeing the whole clip."""
+        return self.letters(self.contextualize(features))
+
+    def load_pretrained(self, source: str | Path) -> None:
+        """As of `SpeechEncoder`, with the letters.
+
+        Raises:
+            ModelError: the weights are of another size, have no letters, or cannot be had.
+        """
+        from transformers import Wav2Vec2ForCTC
+
+        pretrained, missing = _pretrained(Wav2Vec2ForCTC, source)
+        if missing & {"lm_head.weight", "lm_head.bias"}:
             raise ModelError(
-                f"no wav2vec 2.0 at {source}: give a folder with config.json and weights, or "
-                "a name on the hub such as facebook/wav2vec2-base-960h"
-            ) from error
-        try:
-            self.wav2vec2.load_state_dict(pretrained.state_dict())
-        except RuntimeError as error:
-            raise ModelError(
-                f"{source} is a wav2vec 2.0 of another size than the model's"
-            ) from error
+                f"{source} is a wav2vec 2.0 that knows no letters; give one that was trained to "
+                "recognise them, such as facebook/wav2vec2-base-960h"
+            )
+        _load(self.wav2vec2, pretrained.wav2vec2.state_dict(), source)
+        _load(self.letters, pretrained.lm_head.state_dict(), source)
+
+
+def _pretrained(kind: Any, source: str | Path) -> tuple[Any, set[str]]:
+    """A model of transformers' class `kind`, and the names of what its weights lack."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        model, report = kind.from_pretrained(str(source), output_loading_info=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no wav2vec 2.0 at {source}: give a folder with config.json and weights, or "
+            "a name on the hub such as facebook/wav2vec2-base-960h"
+        ) from error
+    return model, set(report["missing_keys"])
+
+
+def _load(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"{source} is a wav2vec 2.0 of another size than the model's") from error
 
 
 def _channel_statistics(first: Any, samples: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,6 +35,8 @@ from codetalker.paper.official import (
 from codetalker.paper.recipe import TALKER_PLANS, EpochPlan, PaperTalkerRecipe, TalkerRecipe
 from codetalker.paper.talker_training import TalkerTraining
 from codetalker.paper.training import PaperTalkerTraining
+from codetalker.paper.voca import VOCA_PRESETS, Voca, VocaConfig, VocaPredictor
+from codetalker.paper.voca_training import VOCA_PLANS, VocaRecipe, VocaTraining
 
 
 class SystemConfig(Protocol):
@@ -135,6 +137,16 @@ SYSTEMS = {
         FaceFormerRecipe,
         FaceFormerTraining,
         FACEFORMER_FILES,
+    ),
+    "voca": System(
+        "VOCA",
+        VOCA_PRESETS,
+        VocaConfig,
+        Voca,
+        VocaPredictor,
+        VOCA_PLANS,
+        VocaRecipe,
+        VocaTraining,
     ),
 }
 """By the names that commands and model folders use."""
