@@ -23,8 +23,14 @@ TINY_SIZES: dict[str, Callable[[Any], Any]] = {
     "voca": lambda config: replace(
         config, speech=SPEECH, filters=(8, 8, 16, 16), hidden=24, expressions=12
     ),
-}
+    "meshtalk": lambda config: replace(
+        config, heads=5, classes=7, width=16, expression_width=24, fusion_width=24,
+        unet=(24, 20), context=8, dilations=(1, 2),
+    ),
+}  # fmt: skip
 """How a preset of each system but CodeTalker becomes small."""
+SHORT = {"meshtalk": ("--recipe.latent.epochs", "3")}
+"""Options that make a run short, besides the epochs of its plan."""
 COMPARED = tuple(TINY_SIZES)
 
 
@@ -57,7 +63,8 @@ def system_command(
             words += [f"--model.{name.replace('_', '-')}", *map(str, values)]
     return [
         "train", "talker", "--model", system, "--preset", of, "--data", str(store),
-        "-o", str(out), "--wav2vec2", str(wav2vec2), "--device", "cpu", *words, *more,
+        "-o", str(out), "--wav2vec2", str(wav2vec2), "--device", "cpu",
+        *words, *SHORT.get(system, ()), *more,
     ]  # fmt: skip
 
 

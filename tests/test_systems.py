@@ -189,12 +189,18 @@ def test_a_tiny_model_learns_one_clip_by_heart(system, ready, tmp_path):
 
 OVERFIT = {
     "faceformer": (
-        "--plan.epochs", "60", "--plan.learning-rate", "5e-3", "--plan.evaluate-every", "60",
+        "--plan.epochs", "40", "--plan.learning-rate", "5e-3", "--plan.evaluate-every", "40",
         "--model.talker.dropout", "0", "--model.speech.dropout", "0",
         "--model.speech.layerdrop", "0",
     ),
     "voca": (
-        "--plan.epochs", "150", "--plan.learning-rate", "5e-3", "--plan.evaluate-every", "150",
+        "--plan.epochs", "80", "--plan.learning-rate", "1e-2", "--plan.evaluate-every", "80",
+    ),
+    "meshtalk": (
+        "--plan.epochs", "40", "--plan.learning-rate", "1e-2", "--plan.evaluate-every", "40",
+        "--recipe.latent.epochs", "100", "--recipe.latent.learning-rate", "1e-2",
+        "--recipe.latent.evaluate-every", "100", "--recipe.latent.batch", "1",
+        "--recipe.latent-frames", "12", "--plan.batch", "1",
     ),
 }  # fmt: skip
 

@@ -78,6 +78,7 @@ class Predicting(Protocol):
         clips: Sequence[Tensor],
         style: Tensor,
         progress: Report | None = None,
+        templates: Tensor | None = None,
         seed: int = 0,
     ) -> Sequence[Spoken]:
         """Predict several clips at once, each as if it were alone.
@@ -87,6 +88,7 @@ class Predicting(Protocol):
                 that give a frame.
             style: (B, S) weights of the styles.
             progress: called with frames done and frames in all.
+            templates: (B, 3V) the faces that speak, for systems whose motion depends on them.
             seed: of what is drawn at random.
         """
         raise NotImplementedError

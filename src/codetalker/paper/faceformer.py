@@ -149,9 +149,10 @@ class FaceFormerPredictor:
         clips: Sequence[Tensor],
         style: Tensor,
         progress: Report | None = None,
+        templates: Tensor | None = None,
         seed: int = 0,
     ) -> list[Predicted]:
-        """As `codetalker.paper.decoding.Predicting`; nothing is drawn at random."""
+        """As `codetalker.paper.decoding.Predicting`; faces and seed do not matter."""
         talker = self.talker
         speech, lengths = hear(talker, clips, self.limits)
         style = talker.style(style.to(speech))

@@ -43,7 +43,9 @@ def free_figures(
         subjects.index(clip.subject) if clip.subject in subjects else i % len(subjects)
         for i, clip in enumerate(clips)
     ]
-    predictions = predictor.predict(samples, torch.eye(len(subjects))[rows].to(samples[0]))
+    styles = torch.eye(len(subjects))[rows].to(samples[0])
+    faces = torch.stack([torch.tensor(store.template(clip.subject)).flatten() for clip in clips])
+    predictions = predictor.predict(samples, styles, templates=faces)
     metrics = _metrics(store)
     for clip, prediction in zip(clips, predictions, strict=True):
         template = np.array(store.template(clip.subject))

@@ -50,6 +50,7 @@ class Predictor:
         clips: Sequence[Tensor],
         style: Tensor,
         progress: Report | None = None,
+        templates: Tensor | None = None,
         seed: int = 0,
     ) -> list[Prediction]:
         """Predict several clips at once, each as if it were alone.
@@ -58,7 +59,7 @@ class Predictor:
             clips: B normalised waveforms (N,) at 16 kHz, of any lengths that give a frame.
             style: (B, S) weights of the styles.
             progress: called with frames done and frames in all.
-            seed: taken for the sake of other systems; nothing here is drawn at random.
+            templates, seed: taken for the sake of other systems; motion depends on neither.
         """
         talker = self.model.talker
         speech, lengths = hear(talker, clips, self.limits)

@@ -152,7 +152,9 @@ class PaperTalker:
         speech = as_waveform(audio, rate)
         samples = self._normalized(speech)
         report = None if progress is None else lambda i, _: progress(i / self.fps, speech.duration)
-        predicted = self._predictor(mode).predict([samples], weights[None], report, seed)[0]
+        rest = torch.tensor(face.vertices).reshape(1, -1)
+        predictor = self._predictor(mode)
+        (predicted,) = predictor.predict([samples], weights[None], report, rest, seed)
         offsets = predicted.motion.float().cpu().numpy().reshape(-1, *face.vertices.shape)
         vertices = face.vertices + np.float32(strength) * offsets
         codes = None if predicted.indices is None else predicted.indices.cpu().numpy()

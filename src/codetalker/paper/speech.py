@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codetalker.audio import SAMPLE_RATE
 from codetalker.errors import MissingExtraError, ModelError
 from codetalker.paper.config import SpeechConfig
 
@@ -187,6 +189,18 @@ def time_masks(clips: int, frames: int, share: float, length: int) -> Tensor:
         for start in torch.randperm(starts)[: min(count, frames // length)].tolist():
             mask[start : start + length] = True
     return masks
+
+
+@lru_cache
+def mel_filters(bins: int, bands: int) -> Tensor:
+    """(bins, bands) triangles over 0 to 8 kHz, evenly spaced on HTK's mel scale, of height 1."""
+    try:
+        from transformers.audio_utils import mel_filter_bank
+    except ImportError as error:
+        raise MissingExtraError("transformers", "paper") from error
+    nyquist = SAMPLE_RATE // 2
+    filters = mel_filter_bank(bins, bands, 0, nyquist, SAMPLE_RATE, norm=None, mel_scale="htk")
+    return torch.tensor(filters, dtype=torch.float32)
 
 
 def _wav2vec2(config: SpeechConfig) -> Wav2Vec2Model:

@@ -26,6 +26,13 @@ from codetalker.paper.faceformer_training import (
     FaceFormerTraining,
 )
 from codetalker.paper.inference import Predictor
+from codetalker.paper.meshtalk import MeshTalk, MeshTalkPredictor
+from codetalker.paper.meshtalk_codec import MESHTALK_PRESETS, MeshTalkConfig
+from codetalker.paper.meshtalk_training import (
+    MESHTALK_PLANS,
+    MeshTalkRecipe,
+    MeshTalkTraining,
+)
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import (
     CODETALKER_FILES,
@@ -147,6 +154,16 @@ SYSTEMS = {
         VOCA_PLANS,
         VocaRecipe,
         VocaTraining,
+    ),
+    "meshtalk": System(
+        "MeshTalk",
+        MESHTALK_PRESETS,
+        MeshTalkConfig,
+        MeshTalk,
+        MeshTalkPredictor,
+        MESHTALK_PLANS,
+        MeshTalkRecipe,
+        MeshTalkTraining,
     ),
 }
 """By the names that commands and model folders use."""

@@ -186,9 +186,10 @@ class VocaPredictor:
         clips: Sequence[Tensor],
         style: Tensor,
         progress: Report | None = None,
+        templates: Tensor | None = None,
         seed: int = 0,
     ) -> list[Predicted]:
-        """As `codetalker.paper.decoding.Predicting`; nothing is drawn at random."""
+        """As `codetalker.paper.decoding.Predicting`; faces and seed do not matter."""
         model, result = self.model, []
         like = model.shapes.weight
         counts = [model.config.frames(len(samples)) for samples in clips]
