@@ -70,11 +70,11 @@ def system_command(
 
 def write_recognizer(folder: Path) -> Path:
     """A pretrained recogniser of letters as the hub would give it, with random weights."""
-    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+    from transformers import Wav2Vec2ForCTC
 
     encoder = SpeechEncoder(SPEECH).wav2vec2
-    values = encoder.config.to_dict() | {"vocab_size": 32}
-    recognizer = Wav2Vec2ForCTC(Wav2Vec2Config(**values))
+    encoder.config.vocab_size = 32
+    recognizer = Wav2Vec2ForCTC(encoder.config)
     recognizer.wav2vec2.load_state_dict(encoder.state_dict())
     recognizer.save_pretrained(folder)
     return folder

@@ -72,12 +72,12 @@ def published(model, samples, style, frames: int | None = None):
 
     per_frame = 2 if config.fps == 25 else 1
     speech = model.talker.hear(samples[None], frames).flatten(1, 2)
-    frames = speech.shape[1] // per_frame
-    biased, blocked = masks(frames, config.period, per_frame)
-    table = positions(frames, config.width, config.period)
+    count = speech.shape[1] // per_frame
+    biased, blocked = masks(count, config.period, per_frame)
+    table = positions(count, config.width, config.period)
     own = linear("obj_vector", style[None])[:, None]
-    tokens = own
-    for i in range(1, frames + 1):
+    tokens, motion = own, torch.empty(0)
+    for i in range(1, count + 1):
         hidden = decoder(
             tokens + table[:i],
             speech,
