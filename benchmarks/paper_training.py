@@ -25,7 +25,8 @@ from codetalker.paper.recipe import (
     PaperCodecRecipe,
     PaperTalkerRecipe,
 )
-from codetalker.paper.training import PaperCodecTraining, PaperTalkerTraining, TrainingClips
+from codetalker.paper.clips import TrainingClips
+from codetalker.paper.training import PaperCodecTraining, PaperTalkerTraining
 
 
 def random_store(folder: Path, name: str, seconds: float) -> Store:

@@ -190,7 +190,7 @@ def test_the_wrong_data_set_and_swapped_stages_are_named(tmp_path, monkeypatch):
     """Released sizes, from tensors without storage behind them."""
     import codetalker.paper.import_official as module
 
-    def released(path):
+    def released(path, entry):
         name, stage = path.stem.split("_")
         shapes = expected_shapes(preset(name))[int(stage) - 1]
         return {key: torch.zeros(1).expand(shape) for key, shape in shapes.items()}

@@ -9,12 +9,8 @@ pytest.importorskip("transformers")
 
 from codetalker.errors import OptionError  # noqa: E402
 from codetalker.paper.config import preset  # noqa: E402
-from codetalker.paper.inference import (  # noqa: E402
-    CachedDecoder,
-    Limits,
-    Predictor,
-    in_windows,
-)
+from codetalker.paper.decoding import CachedDecoder, Limits, in_windows  # noqa: E402
+from codetalker.paper.inference import Predictor  # noqa: E402
 from paper_fixtures import CASES, arrays_of, model_of, needs_fixtures  # noqa: E402
 from paper_oracle import NaiveLoop  # noqa: E402
 from paper_random import PRESET_NAMES, one_style, random_model, waveform  # noqa: E402
@@ -155,7 +151,7 @@ def test_decoding_token_by_token_equals_decoding_at_once(name):
     generator = torch.Generator().manual_seed(5)
     tokens = torch.randn(2, 70, config.width, generator=generator)  # beyond two periods
     speech = torch.randn(2, 70, config.features_per_frame, config.width, generator=generator)
-    decoder = CachedDecoder(model, speech, window=None)
+    decoder = CachedDecoder(model.talker, speech, window=None)
     stepped = torch.cat([decoder.step(tokens[:, i]) for i in range(70)], 1)
     torch.testing.assert_close(stepped, model.talker.decode(tokens, speech), **TOLERANCE)
 
@@ -168,7 +164,7 @@ def test_a_window_forgets_what_lies_before_it():
     speech = torch.randn(1, 40, 1, 32, generator=generator)
 
     def last(tokens):
-        decoder = CachedDecoder(model, speech, window=5)
+        decoder = CachedDecoder(model.talker, speech, window=5)
         return [decoder.step(tokens[:, i]) for i in range(40)][-1]
 
     # Each of the two layers hands on what it saw: ten frames back nothing is left.
@@ -249,7 +245,7 @@ def test_what_fast_keeps_does_not_grow_with_the_clip():
     model = random_model()
     fast = Predictor(model, "fast")
     frames, width = 5000, model.config.talker.width
-    decoder = CachedDecoder(model, torch.zeros(1, frames, 1, width), fast.limits.attention)
+    decoder = CachedDecoder(model.talker, torch.zeros(1, frames, 1, width), fast.limits.attention)
     state = fast.feedback.start(1, frames)
     kept = [*decoder.caches, *state.caches]
     assert {cache.keys.shape[2] for cache in kept} == {600}

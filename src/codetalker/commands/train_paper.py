@@ -1,10 +1,10 @@
-"""The stages of `codetalker train` for the published model, from a prepared store."""
+"""The stages of `codetalker train` for the published models, from a prepared store."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import tyro
 
@@ -26,15 +26,20 @@ from codetalker.paper.recipe import (
     EpochPlan,
     PaperCodecRecipe,
     PaperTalkerRecipe,
+    TalkerRecipe,
 )
+from codetalker.paper.system_training import train_talker
+from codetalker.paper.systems import system_named
 from codetalker.paper.training import train_paper_codec, train_paper_talker
 from codetalker.places import check_run_kept
 from codetalker.training import processes
+from codetalker.training.loop import flat
 from codetalker.training.run_record import WRITTEN
 
 Folder = Annotated[Path, tyro.conf.arg(aliases=("-o",))]
 HUB_NAME = "facebook/wav2vec2-base-960h"
-Config = TypeVar("Config", PaperCodecConfig, PaperTalkerConfig)
+Config = TypeVar("Config", bound=Any)
+Recipe = TypeVar("Recipe", bound=TalkerRecipe)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class PaperCodecStage:
         check_run_kept(self.out, WRITTEN, [self.data])
         store = _store(self.data, self.preset)
         default = preset(self.preset).codec
-        config = _of_store(self.model, default, vertices=store.vertices_per_face)
+        told = replace(self.model, vertices=store.vertices_per_face)
+        config = _as_told(self.model, default, told)
         with processes.joined(self.device) as device:
             train_paper_codec(
                 store, self.out, config=config, plan=self.plan, recipe=self.recipe, device=device
@@ -119,7 +125,7 @@ class PaperTalkerStage:
             )
         talker = self._talker(store)
         config = PaperConfig(self.preset, codec_config, talker, self.speech, store.unit_mm)
-        face = self._face(store, talker.default_subject)
+        face = _face(self.template, store, talker.default_subject)
         with processes.joined(self.device) as device:
             train_paper_talker(
                 store, self.out, config=config, codec=codec, wav2vec2=self.wav2vec2,
@@ -130,34 +136,63 @@ class PaperTalkerStage:
                 print(f"{folder}: ready for: codetalker animate --model {folder}")
 
     def _talker(self, store: Store) -> PaperTalkerConfig:
-        """For the subjects and the frame rate of the store; for the preset's own data, as it is.
+        """For the subjects and the frame rate of the store; for the preset's own data, as it is."""
+        told = self.model.for_data(store.fps, store.styles)
+        return _as_told(self.model, preset(self.preset).talker, told)
 
-        Positions repeat once a second, as published.
-        """
-        default, period, subject = preset(self.preset).talker, self.model.period, store.styles[0]
-        if store.fps != default.fps and period == default.period:
-            period = round(store.fps)
-        if self.model.default_subject in store.styles:
-            subject = self.model.default_subject
-        config = replace(self.model, period=period)
-        return _of_store(
-            config, default, fps=store.fps, subjects=store.styles, default_subject=subject
-        )
 
-    def _face(self, store: Store, subject: str) -> Mesh:
-        if self.template is None:
-            return Mesh(store.template(subject if subject in store.subjects else store.subjects[0]))
-        face = read_mesh(self.template)
-        if len(face.vertices) != store.vertices_per_face:
-            raise OptionError(
-                f"{self.template} has {len(face.vertices)} vertices, {self.data} has "
-                f"{store.vertices_per_face}; give a face of its topology"
-            )
-        return face
+@dataclass(frozen=True)
+class TalkerStage(Generic[Config, Recipe]):
+    """The talker of a system that has no stage before it; writes a model folder.
+
+    Attributes:
+        data: the store that `codetalker prepare` has made.
+        out: the run's folder; a run that was stopped goes on there.
+        system: which it is.
+        preset: vocaset or biwi, from which the options below have their defaults.
+        model: the whole model; what the data say of it is the store's.
+        recipe: how it is trained.
+        plan: epochs, rates, seed.
+        wav2vec2: folder or hub name of the pretrained speech encoder, for systems that have one.
+        template: mesh file of the face that the model animates by default; without it, that of
+            the default subject, which has no triangles.
+        use: which checkpoint becomes the model folder.
+        device: cpu or cuda; a GPU if there is one.
+    """
+
+    data: Path
+    out: Folder
+    system: tyro.conf.Suppress[str]
+    preset: str
+    model: Config
+    recipe: Recipe
+    plan: EpochPlan
+    wav2vec2: str = HUB_NAME
+    template: Path | None = None
+    use: Literal["best", "last"] = "best"
+    device: str | None = None
+
+    def run(self) -> None:
+        """Train; `model` in the folder is what `codetalker.load` opens."""
+        template = [self.template] if self.template else []
+        check_run_kept(self.out, WRITTEN, [self.data, Path(self.wav2vec2), *template])
+        store, system = _store(self.data, self.preset), system_named(self.system)
+        model: Any = self.model
+        told = model.for_data(store.vertices_per_face, store.unit_mm, store.fps, store.styles)
+        config = _as_told(model, system.presets[self.preset], told)
+        face = _face(self.template, store, config.default_subject)
+        with processes.joined(self.device) as device:
+            train_talker(
+                config, store, self.out, wav2vec2=self.wav2vec2,
+                plan=self.plan, recipe=self.recipe, device=device,
+            )  # fmt: skip
+            if processes.rank() == 0:
+                folder = write_trained(self.out, config, face, f"{self.use}.pt")
+                print(f"{folder}: ready for: codetalker animate --model {folder}")
 
 
 def paper_stages(name: str) -> tuple[Any, Any]:
-    """Both stages for tyro, their options with the defaults of a preset.
+    """Both stages of CodeTalker for tyro, their options with the defaults of a preset.
 
     Raises:
         OptionError: there is no such preset; the nearest is named.
@@ -176,6 +211,30 @@ def paper_stages(name: str) -> tuple[Any, Any]:
     )
 
 
+def talker_stage(name: str, data: str) -> tuple[Any, TalkerStage[Any, Any]]:
+    """The one stage of another system for tyro: its type, and the defaults of its options.
+
+    Raises:
+        OptionError: there is no such system, or no such preset; the nearest is named.
+    """
+    system, config = system_named(name), preset(data)
+    config, recipe, plan = system.presets[data], system.recipe(), system.plans[data]
+    default = TalkerStage(tyro.MISSING, tyro.MISSING, name, data, config, recipe, plan)
+    return TalkerStage[type(config), type(recipe)], default
+
+
+def _face(template: Path | None, store: Store, subject: str) -> Mesh:
+    if template is None:
+        return Mesh(store.template(subject if subject in store.subjects else store.subjects[0]))
+    face = read_mesh(template)
+    if len(face.vertices) != store.vertices_per_face:
+        raise OptionError(
+            f"{template} has {len(face.vertices)} vertices, {store.folder} has "
+            f"{store.vertices_per_face}; give a face of its topology"
+        )
+    return face
+
+
 def _store(folder: Path, name: str) -> Store:
     store = open_store(folder)
     if store.dataset != name and store.dataset in PRESETS:
@@ -185,10 +244,12 @@ def _store(folder: Path, name: str) -> Store:
     return store
 
 
-def _of_store(config: Config, default: Config, **values: Any) -> Config:
-    """`config` with what the store says; an option that says otherwise is refused."""
-    for name, value in values.items():
-        given = getattr(config, name)
-        if given not in (getattr(default, name), value):
-            raise OptionError(f"--model.{name} is {given}, but the data have {value}; leave it out")
-    return replace(config, **values)
+def _as_told(given: Config, default: Config, told: Config) -> Config:
+    """`told`, what the data make of the options; an option that says otherwise is refused."""
+    options, defaults, data = (flat(asdict(config)) for config in (given, default, told))
+    for name, value in options.items():
+        if value not in (defaults[name], data[name]):
+            raise OptionError(
+                f"--model.{name} is {value}, but the data have {data[name]}; leave it out"
+            )
+    return told

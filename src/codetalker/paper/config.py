@@ -11,7 +11,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self, TypeVar, overload
 
 from codetalker.errors import OptionError, did_you_mean
 from codetalker.reading import Malformed
@@ -20,6 +20,8 @@ from codetalker.typed import build
 SPEECH_RATE = 50
 """Hz; wav2vec 2.0 makes one feature of 320 samples at 16 kHz."""
 _MOST_LAYERS, _LARGEST_SIZE = 64, 1 << 20
+
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class PaperCodecConfig:
                 f"{self.frame_code_width} unless code_projection is set"
             )
         _need_divisor("codec", self.width, self.heads)
-        _need_sizes("codec", self)
+        need_sizes("codec", self)
 
     @property
     def frame_code_width(self) -> int:
@@ -97,7 +99,7 @@ class SpeechConfig:
 
     def __post_init__(self) -> None:
         _need_divisor("speech", self.hidden_size, self.num_attention_heads)
-        _need_sizes("speech", self)
+        need_sizes("speech", self)
         lengths = {len(self.conv_dim), len(self.conv_kernel), len(self.conv_stride)}
         if len(lengths) > 1 or not 0 < max(lengths) <= _MOST_LAYERS:
             raise OptionError("speech: conv_dim, conv_kernel and conv_stride differ in length")
@@ -157,7 +159,7 @@ class PaperTalkerConfig:
 
     def __post_init__(self) -> None:
         _need_divisor("talker", self.width, self.heads)
-        _need_sizes("talker", self)
+        need_sizes("talker", self)
         if not 0 < self.fps <= 1000:
             raise OptionError(f"talker: fps {self.fps} is none")
         if self.heads & (self.heads - 1):
@@ -166,6 +168,12 @@ class PaperTalkerConfig:
             raise OptionError(f"talker: default_subject {self.default_subject!r} is no subject")
         if not self.stretch_speech and SPEECH_RATE % self.fps:
             raise OptionError(f"talker: fps {self.fps} does not divide {SPEECH_RATE}: stretch")
+
+    def for_data(self, fps: float, subjects: tuple[str, ...]) -> Self:
+        """The same for other data; a period of one second stays one."""
+        default = self.default_subject if self.default_subject in subjects else subjects[0]
+        period = round(fps) if self.period == round(self.fps) else self.period
+        return replace(self, fps=fps, subjects=subjects, default_subject=default, period=period)
 
     @property
     def features_per_frame(self) -> int:
@@ -181,8 +189,32 @@ class PaperTalkerConfig:
         return int(features / float(SPEECH_RATE) * self.fps)  # in this order: the rounding counts
 
 
+class SpokenConfig:
+    """What the world asks of the configuration of a system that hears by wav2vec 2.0 and predicts
+    by a `SpeechDecoder`; see `codetalker.paper.systems.SystemConfig`."""
+
+    talker: PaperTalkerConfig
+    speech: SpeechConfig
+
+    @property
+    def fps(self) -> float:
+        return self.talker.fps
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return self.talker.subjects
+
+    @property
+    def default_subject(self) -> str:
+        return self.talker.default_subject
+
+    def frames(self, samples: int) -> int:
+        """How many frames so many samples at 16 kHz give."""
+        return self.talker.frames(self.speech.features(samples))
+
+
 @dataclass(frozen=True)
-class PaperConfig:
+class PaperConfig(SpokenConfig):
     """The published model as a whole.
 
     Attributes:
@@ -200,8 +232,22 @@ class PaperConfig:
         if self.codec.halvings:
             raise OptionError("the talker predicts codes at the frame rate: halvings must be 0")
 
+    @property
+    def vertices(self) -> int:
+        return self.codec.vertices
 
-def _need_sizes(where: str, config: object) -> None:
+    @property
+    def facts(self) -> dict[str, str]:
+        """What there is to say of the model beyond its styles and its rate."""
+        return {
+            "preset": self.name,
+            "vertices": f"{self.codec.vertices}",
+            "codebook": f"{self.codec.codes} codes of width {self.codec.code_width}",
+            "codes per frame": f"{self.codec.components}",
+        }
+
+
+def need_sizes(where: str, config: object) -> None:
     """See that whole numbers can be those of a model that fits on a disk."""
     for name, value in vars(config).items():
         most = _MOST_LAYERS if "layers" in name or name == "halvings" else _LARGEST_SIZE
@@ -297,19 +343,23 @@ def tiny(config: PaperConfig, vertices: int = 60) -> PaperConfig:
     )
 
 
-def to_dict(config: PaperConfig) -> dict[str, Any]:
+def to_dict(config: Any) -> dict[str, Any]:
     """Plain dictionaries, ready for JSON; the inverse of `from_dict`."""
     return dataclasses.asdict(config)
 
 
-def from_dict(values: Mapping[str, Any]) -> PaperConfig:
-    """Build a configuration from plain dictionaries.
+@overload
+def from_dict(values: Mapping[str, Any]) -> PaperConfig: ...
+@overload
+def from_dict(values: Mapping[str, Any], kind: type[Config]) -> Config: ...
+def from_dict(values: Mapping[str, Any], kind: type = PaperConfig) -> Any:
+    """Build a configuration of some kind from plain dictionaries.
 
     Raises:
         OptionError: a key is unknown (the nearest valid one is named), missing, or of the
             wrong type.
     """
     try:
-        return build(PaperConfig, values, "config")
+        return build(kind, values, "config")
     except Malformed as error:
         raise OptionError(str(error)) from None

@@ -1,8 +1,9 @@
-"""The published model on disk: `config.json`, `model.safetensors`, and a face if there is one.
+"""A published model on disk: `config.json`, `model.safetensors`, and a face if there is one.
 
-`config.json` says which format version and family it is, holds the configuration and the
-SHA-256 of the weights. `template.ply` is the face at rest that is animated unless the user gives
-another one. Training leaves one in the run of a talker, and a codec for it in that of a codec.
+`config.json` says which format version, family and, unless it is CodeTalker, `system` it is, holds
+the configuration and the SHA-256 of the weights. `template.ply` is the face at rest that is
+animated unless the user gives another one. Training leaves one in the run of a talker, and a codec
+for it in that of a codec.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,9 +22,16 @@ from codetalker.disk import new_folder
 from codetalker.errors import ModelError, OptionError, OutputError
 from codetalker.files.mesh import Mesh, read_mesh, write_ply
 from codetalker.model_folder import CONFIG, damaged, file_digest, read_config, write_config
-from codetalker.paper.config import PaperCodecConfig, PaperConfig, from_dict, to_dict
+from codetalker.paper.config import PaperCodecConfig, from_dict, to_dict
 from codetalker.paper.model import PaperModel
 from codetalker.paper.official import portable_name
+from codetalker.paper.systems import (
+    CODETALKER,
+    SystemConfig,
+    name_of,
+    system_named,
+    system_of,
+)
 from codetalker.reading import Malformed, refusing
 from codetalker.training.loop import BEST, load_checkpoint
 from codetalker.training.trained import read_trained, undescribed
@@ -34,13 +43,13 @@ MODEL = "model"
 
 
 def write_model(
-    folder: Path, config: PaperConfig, tensors: Mapping[str, Tensor], face: Mesh | None = None
+    folder: Path, config: SystemConfig, tensors: Mapping[str, Tensor], face: Mesh | None = None
 ) -> None:
     """Write a model folder; it appears complete or not at all.
 
     Args:
         folder: a new one, or an empty one.
-        tensors: the state of a `PaperModel`; `portable_name`s are kept on disk.
+        tensors: the state of a model of `config`; `portable_name`s are kept on disk.
         face: the face at rest, if there is one.
 
     Raises:
@@ -54,12 +63,14 @@ def write_model(
             raise OutputError(
                 f"{folder} cannot be written ({error}); see whether the disk is full"
             ) from error
-        write_config(temporary, _FAMILY, {"config": to_dict(config)}, (WEIGHTS,))
+        system = name_of(config)
+        named = {} if system == CODETALKER else {"system": system}
+        write_config(temporary, _FAMILY, named | {"config": to_dict(config)}, (WEIGHTS,))
         if face is not None:
             write_ply(temporary / TEMPLATE, face)
 
 
-def read_model(folder: Path) -> tuple[PaperModel, Mesh | None]:
+def read_model(folder: Path) -> tuple[Any, Mesh | None]:
     """Read a model folder: the model in evaluation, and the face at rest if there is one.
 
     Raises:
@@ -74,7 +85,7 @@ def read_model(folder: Path) -> tuple[PaperModel, Mesh | None]:
         stored = load_file(path)
     with refusing(ModelError, f"{path} does not fit {CONFIG}", "import it again"):
         with torch.device("meta"):
-            model = PaperModel(config)
+            model = system_of(config).model(config)
         kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
         names = {portable_name(name): name for name in kinds}
         ours = {names.get(name, name): tensor for name, tensor in stored.items()}
@@ -88,7 +99,7 @@ def read_model(folder: Path) -> tuple[PaperModel, Mesh | None]:
     return model.eval().requires_grad_(False), face
 
 
-def read_paper_config(folder: Path) -> PaperConfig:
+def read_paper_config(folder: Path) -> SystemConfig:
     """The configuration of a model folder.
 
     Raises:
@@ -97,7 +108,7 @@ def read_paper_config(folder: Path) -> PaperConfig:
     return _read_description(folder)[0]
 
 
-def _read_description(folder: Path) -> tuple[PaperConfig, str]:
+def _read_description(folder: Path) -> tuple[SystemConfig, str]:
     """The configuration, and the checksum of the weights."""
     content = read_config(folder)
     if content.get("family") != _FAMILY:
@@ -107,7 +118,8 @@ def _read_description(folder: Path) -> tuple[PaperConfig, str]:
         )
     with refusing(ModelError, f"{folder / CONFIG} is malformed", "import it again"):
         try:
-            return from_dict(content["config"]), str(content["files"][WEIGHTS])
+            system = system_named(content.get("system", CODETALKER))
+            return from_dict(content["config"], system.config), str(content["files"][WEIGHTS])
         except OptionError as error:
             raise Malformed(str(error)) from None
 
@@ -124,6 +136,8 @@ def read_codec(path: Path) -> tuple[PaperCodecConfig, dict[str, Tensor]]:
     """
     if (path / CONFIG).is_file():
         model, _ = read_model(path)
+        if not isinstance(model, PaperModel):
+            raise undescribed(path, "codec")
         return model.config.codec, model.codec.state_dict()
     record, state = read_trained(path, "codec")
     try:
@@ -132,7 +146,7 @@ def read_codec(path: Path) -> tuple[PaperCodecConfig, dict[str, Tensor]]:
         raise undescribed(path, "codec") from None
 
 
-def write_trained(run: Path, config: PaperConfig, face: Mesh, which: str = BEST) -> Path:
+def write_trained(run: Path, config: SystemConfig, face: Mesh, which: str = BEST) -> Path:
     """Make the model folder of a talker's run.
 
     Args:

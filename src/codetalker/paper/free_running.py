@@ -7,7 +7,7 @@ hardly moves because the mean of all motions is the safest guess.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,8 +15,7 @@ from torch import Tensor
 
 from codetalker.data.store import Store, StoreClip
 from codetalker.evaluation.metrics import VertexMetrics
-from codetalker.paper.inference import Predictor
-from codetalker.paper.model import PaperModel
+from codetalker.paper.decoding import Predicting
 
 STILL = 0.25
 """Below this share of the recorded motion's standard deviation, a face is as good as still."""
@@ -24,10 +23,11 @@ STILL = 0.25
 
 @torch.no_grad()
 def free_figures(
-    model: PaperModel,
+    predictor: Predicting,
+    subjects: Sequence[str],
     store: Store,
     clips: Sequence[StoreClip],
-    samples: Callable[[StoreClip], Tensor],
+    samples: Sequence[Tensor],
 ) -> dict[str, float]:
     """Predict clips as `animate` does, and compare them with the truth.
 
@@ -35,16 +35,17 @@ def free_figures(
     clip. Lips and upper face are those of the store's region files; without them, the whole face.
 
     Args:
-        model: in evaluation.
-        samples: gives a clip's normalised waveform, (N,).
+        predictor: of a model in evaluation.
+        subjects: its styles.
+        samples: each clip's normalised waveform, (N,).
     """
-    subjects = model.config.talker.subjects
     rows = [
         subjects.index(clip.subject) if clip.subject in subjects else i % len(subjects)
         for i, clip in enumerate(clips)
     ]
-    styles = torch.eye(len(subjects), device=model.talker.styles.weight.device)[rows]
-    predictions = Predictor(model).predict([samples(clip) for clip in clips], styles)
+    styles = torch.eye(len(subjects))[rows].to(samples[0])
+    faces = torch.stack([torch.tensor(store.template(clip.subject)).flatten() for clip in clips])
+    predictions = predictor.predict(samples, styles, templates=faces)
     metrics = _metrics(store)
     for clip, prediction in zip(clips, predictions, strict=True):
         template = np.array(store.template(clip.subject))

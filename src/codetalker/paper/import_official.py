@@ -7,24 +7,18 @@ shape that the configuration calls for; nothing is loaded loosely.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from codetalker.disk import check_new_folder
-from codetalker.errors import ModelError, OptionError
+from codetalker.errors import ModelError, OptionError, did_you_mean
 from codetalker.files.mesh import Mesh, read_mesh
-from codetalker.paper.config import PRESETS, PaperConfig, preset
+from codetalker.paper.config import PaperConfig
 from codetalker.paper.folder import write_model
-from codetalker.paper.model import PaperModel
-from codetalker.paper.official import (
-    codec_names,
-    expected_shapes,
-    position_tables,
-    talker_names,
-)
+from codetalker.paper.systems import SystemConfig, released, system_of
 
 _WRAPPER = "module."
 LISTED = 8
@@ -38,48 +32,80 @@ def convert_official(
     out: Path,
     template: Path | Mesh | None = None,
 ) -> None:
-    """Convert a pair of released checkpoints into a model folder.
+    """Convert a pair of CodeTalker's checkpoints; as `convert`.
 
     Args:
-        model: `vocaset`, `biwi`, or the configuration of a retrained model of other size.
         stage1: checkpoint of the VQ autoencoder, `vocaset_stage1.pth.tar`.
         stage2: checkpoint of the talker, `vocaset_stage2.pth.tar`.
+    """
+    convert(model, (stage1, stage2), out, template)
+
+
+def convert(
+    model: str | SystemConfig,
+    paths: Sequence[Path],
+    out: Path,
+    template: Path | Mesh | None = None,
+) -> None:
+    """Convert released checkpoints into a model folder.
+
+    Args:
+        model: `vocaset`, `biwi`, `faceformer-vocaset`, `faceformer-biwi`, or the configuration of
+            a retrained model of other size.
+        paths: the files, in the order in which they were trained.
         out: the folder to make.
         template: the face at rest to animate by default, a mesh or its file.
 
     Raises:
         ModelError: a file is missing, damaged, holds more than tensors, or does not fit.
-        OptionError: there is no such preset, or the face has another number of vertices.
+        OptionError: there is no such preset, it has not so many files, or the face has another
+            number of vertices.
         OutputError: the folder has content, or cannot be written.
     """
-    config = preset(model) if isinstance(model, str) else model
+    config = _config(model)
+    system = system_of(config)
+    official = system.official
+    if official is None:
+        raise OptionError(f"checkpoints of {system.title} cannot be imported; train it instead")
+    if len(paths) != len(official.files):
+        raise OptionError(
+            f"{system.title} was released in {_files(len(official.files))}; give that, not "
+            f"{_files(len(paths))}"
+        )
     check_new_folder(out)
     face = template if isinstance(template, Mesh) or template is None else read_mesh(template)
-    if face is not None and len(face.vertices) != config.codec.vertices:
+    if face is not None and len(face.vertices) != config.vertices:
         raise OptionError(
             f"the template has {len(face.vertices)} vertices, {config.name} takes "
-            f"{config.codec.vertices}; give a face of its topology"
+            f"{config.vertices}; give a face of its topology"
         )
-    stages = [read_checkpoint(path) for path in (stage1, stage2)]
-    for stage, path in enumerate((stage1, stage2)):
-        _check(stages[stage], path, config, stage)
-    with torch.device("meta"):
-        state = PaperModel(config).state_dict()
-    names = (codec_names(config.codec), talker_names(config.talker, state))
+    files = [read_checkpoint(path, official.entry) for path in paths]
+    expected, state = official.shapes(config), official.state(config)
+    for i, path in enumerate(paths):
+        what = f"the {official.files[i]} checkpoint of {config.name}"
+        _check(files[i], path, expected[i], official.tables(config)[i], what)
     write_model(
         out,
         config,
         {
-            ours: stage[official].float()
-            for stage, mapping in zip(stages, names, strict=True)
-            for official, ours in mapping.items()
+            ours: file[key].float()
+            for file, names in zip(files, official.names(config, state), strict=True)
+            for key, ours in names.items()
         },
         face,
     )
 
 
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file that holds {"state_dict": tensors} and nothing else.
+def _config(model: str | SystemConfig) -> SystemConfig:
+    if not isinstance(model, str):
+        return model
+    if model not in released():
+        raise OptionError(f"no preset {model!r}; {did_you_mean(model, released())}")
+    return released()[model]
+
+
+def read_checkpoint(path: Path, entry: str | None = "state_dict") -> dict[str, Tensor]:
+    """The tensors of a file that holds them, as its one `entry` or alone, and nothing else.
 
     Raises:
         ModelError: it is missing, damaged, or holds anything else.
@@ -100,15 +126,15 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise ModelError(
             f"{path} is no readable checkpoint, damaged or cut off; download it again"
         ) from error
-    if not isinstance(content, Mapping) or set(content) != {"state_dict"}:
+    if entry is not None and (not isinstance(content, Mapping) or set(content) != {entry}):
         keys = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content)
         raise ModelError(
-            f"{path} must hold one entry, state_dict, as the released checkpoints do; it holds "
+            f"{path} must hold one entry, {entry}, as the released checkpoints do; it holds "
             f"{keys[:200] if isinstance(keys, str) else keys.__name__}"
         )
-    tensors = content["state_dict"]
+    tensors = content if entry is None else content[entry]
     if not isinstance(tensors, Mapping):
-        raise ModelError(f"{path}: state_dict is no table of tensors")
+        raise ModelError(f"{path}: {entry or 'it'} is no table of tensors")
     for name, value in tensors.items():
         if not (isinstance(name, str) and isinstance(value, Tensor) and value.is_floating_point()):
             raise ModelError(f"{path}: {name!r} is no tensor of floats; it was not loaded")
@@ -117,19 +143,27 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return dict(tensors)
 
 
-def _check(tensors: Mapping[str, Tensor], path: Path, config: PaperConfig, stage: int) -> None:
-    """See that exactly the tensors that `config` calls for are there."""
-    expected = expected_shapes(config)[stage]
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+def _check(
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    expected: Mapping[str, torch.Size],
+    tables: Mapping[str, Tensor],
+    what: str,
+) -> None:
+    shapes = _shapes(tensors)
     if shapes != expected:
         raise ModelError(
-            f"{path} is not the stage {stage + 1} checkpoint of {config.name}: "
+            f"{path} is not {what}: "
             + (_wrapped(shapes) or _whose(shapes) or _differences(shapes, expected))
         )
-    for name, table in position_tables(config)[stage].items():
+    for name, table in tables.items():
         # Only these rows are used; far rows differ between machines by the rounding of sines.
         if not torch.allclose(tensors[name][:1], table[:1], atol=1e-5):
             raise ModelError(f"{path}: {name} is not the published table of positions")
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
 
 
 def _wrapped(shapes: Mapping[str, torch.Size]) -> str | None:
@@ -144,10 +178,12 @@ def _wrapped(shapes: Mapping[str, torch.Size]) -> str | None:
 
 def _whose(shapes: Mapping[str, torch.Size]) -> str | None:
     """Which released checkpoint these tensors are."""
-    for name, config in PRESETS.items():
-        for stage, expected in enumerate(expected_shapes(config)):
+    for name, config in released().items():
+        official = system_of(config).official
+        assert official is not None
+        for file, expected in zip(official.files, official.shapes(config), strict=True):
             if shapes == expected:
-                return f"it is that of stage {stage + 1} of {name}"
+                return f"it is that of {file} of {name}"
     return None
 
 
@@ -169,3 +205,7 @@ def _differences(shapes: Mapping[str, torch.Size], expected: Mapping[str, torch.
 def _list(kind: str, names: list[str]) -> str:
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return f"{len(names)} {kind} ({', '.join(names[:LISTED])}{more})"
+
+
+def _files(count: int) -> str:
+    return "one FILE" if count == 1 else "--stage1 FILE and --stage2 FILE"

@@ -60,6 +60,10 @@ class PaperModel(nn.Module):
         self.codec = PaperCodec(config.codec)
         self.talker = PaperTalkerNet(config.talker, config.speech, config.codec)
 
+    def normalize(self, samples: Tensor) -> Tensor:
+        """(..., N) waveform at 16 kHz -> as the model hears it."""
+        return self.talker.speech.normalize(samples)
+
     def teacher_forced(
         self, samples: Tensor, vertices: Tensor, template: Tensor, style: Tensor
     ) -> TeacherForced:

@@ -7,13 +7,17 @@ or a table of positions that we compute. Checkpoints are in the key set of trans
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from codetalker.nn.attention import periodic_encoding, sinusoidal_encoding
 from codetalker.paper.config import PaperCodecConfig, PaperConfig, PaperTalkerConfig
+from codetalker.paper.faceformer import FaceFormer
+from codetalker.paper.model import PaperModel
 
 CODEC_POSITIONS = 5000
 """Rows of the position tables in stage-1 checkpoints."""
@@ -56,7 +60,19 @@ def talker_names(config: PaperTalkerConfig, ours: Mapping[str, Tensor]) -> dict[
         "learnable_style_emb.weight": "talker.styles.weight",
         "feat_map.weight": "talker.feature_map.weight",
     }
-    names |= _pair("audio_feature_map", "talker.speech_map")
+    return names | _decoder_names(config, ours)
+
+
+def faceformer_names(config: PaperTalkerConfig, ours: Mapping[str, Tensor]) -> dict[str, str]:
+    """Official key -> name of our tensor in `FaceFormer`, whose tensors are `ours`."""
+    names = {"obj_vector.weight": "talker.styles.weight"}
+    names |= _pair("vertice_map_r", "talker.motion_head")
+    return names | _decoder_names(config, ours)
+
+
+def _decoder_names(config: PaperTalkerConfig, ours: Mapping[str, Tensor]) -> dict[str, str]:
+    """Of the tensors of a `SpeechDecoder`, but for the styles."""
+    names = _pair("audio_feature_map", "talker.speech_map")
     names |= _pair("vertice_map", "talker.motion_map")
     for i in range(config.layers):
         official, layer = f"transformer_decoder.layers.{i}", f"talker.layers.{i}"
@@ -83,13 +99,14 @@ def talker_names(config: PaperTalkerConfig, ours: Mapping[str, Tensor]) -> dict[
 def position_tables(config: PaperConfig) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The buffers in official stage-1 and stage-2 checkpoints, which we compute instead."""
     codec = sinusoidal_encoding(CODEC_POSITIONS, config.codec.width)[:, None]
-    period = config.talker.period
-    rows = (TALKER_POSITIONS // period + 1) * period
-    talker = periodic_encoding(rows, config.talker.width, period)[None]
-    return (
-        {f"{side}.{side}_pos_embedding.pe": codec for side in ("encoder", "decoder")},
-        {"PPE.pe": talker},
-    )
+    stage1 = {f"{side}.{side}_pos_embedding.pe": codec for side in ("encoder", "decoder")}
+    return stage1, decoder_positions(config.talker)
+
+
+def decoder_positions(config: PaperTalkerConfig) -> dict[str, Tensor]:
+    """The buffer of a `SpeechDecoder`."""
+    rows = (TALKER_POSITIONS // config.period + 1) * config.period
+    return {"PPE.pe": periodic_encoding(rows, config.width, config.period)[None]}
 
 
 def portable_name(name: str) -> str:
@@ -101,21 +118,64 @@ def portable_name(name: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Official:
+    """The files in which a system was released.
+
+    Attributes:
+        files: what each is called, for messages.
+        model: makes the system's model of a configuration.
+        entry: the one entry of a file that holds the tensors; None: the file is the tensors.
+        names: of a configuration and our tensors: for each file, official key -> our name.
+        tables: of a configuration: for each file, the buffers that we compute instead.
+    """
+
+    files: tuple[str, ...]
+    model: Callable[[Any], nn.Module]
+    entry: str | None
+    names: Callable[[Any, Mapping[str, Tensor]], tuple[dict[str, str], ...]]
+    tables: Callable[[Any], tuple[dict[str, Tensor], ...]]
+
+    def export(self, config: Any, ours: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+        """Our tensors as the released code would save them, file by file."""
+        for names, tables in zip(self.names(config, ours), self.tables(config), strict=True):
+            yield {official: ours[name] for official, name in names.items()} | tables
+
+    def state(self, config: Any) -> dict[str, Tensor]:
+        """Our tensors without content."""
+        with torch.device("meta"):
+            return self.model(config).state_dict()
+
+    def shapes(self, config: Any) -> tuple[dict[str, torch.Size], ...]:
+        """Official key -> shape, for each file of a model of `config`."""
+        files = self.export(config, self.state(config))
+        return tuple({name: tensor.shape for name, tensor in file.items()} for file in files)
+
+
+CODETALKER_FILES = Official(
+    ("stage 1", "stage 2"),
+    PaperModel,
+    "state_dict",
+    lambda config, ours: (codec_names(config.codec), talker_names(config.talker, ours)),
+    position_tables,
+)
+FACEFORMER_FILES = Official(
+    ("FaceFormer",),
+    FaceFormer,
+    None,
+    lambda config, ours: (faceformer_names(config.talker, ours),),
+    lambda config: (decoder_positions(config.talker),),
+)
+
+
 def export_official(config: PaperConfig, ours: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """The tensors of a `PaperModel` as the released code would save them: stage 1, then stage 2."""
-    names = (codec_names(config.codec), talker_names(config.talker, ours))
-    for mapping, tables in zip(names, position_tables(config), strict=True):
-        yield {official: ours[name] for official, name in mapping.items()} | tables
+    return CODETALKER_FILES.export(config, ours)
 
 
-def expected_shapes(config: PaperConfig) -> tuple[dict[str, torch.Size], dict[str, torch.Size]]:
+def expected_shapes(config: PaperConfig) -> tuple[dict[str, torch.Size], ...]:
     """Official key -> shape for the stage-1 and the stage-2 checkpoint of `config`."""
-    from codetalker.paper.model import PaperModel
-
-    with torch.device("meta"):
-        model = PaperModel(config)
-    one, two = export_official(config, model.state_dict())
-    return {k: v.shape for k, v in one.items()}, {k: v.shape for k, v in two.items()}
+    return CODETALKER_FILES.shapes(config)
 
 
 def _pair(official: str, ours: str) -> dict[str, str]:

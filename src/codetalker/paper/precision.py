@@ -14,13 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from codetalker.paper.model import PaperModel
+from codetalker.nn.quantizer import VectorQuantizer
 
 
-def set_precision(model: PaperModel, dtype: torch.dtype, device: str | torch.device) -> None:
+def set_precision(model: nn.Module, dtype: torch.dtype, device: str | torch.device) -> None:
     """Move a model to a device, its weights to `dtype` but for the parts that keep float32."""
     model.to(device=device, dtype=dtype)
-    model.codec.quantizer.float()
+    for module in model.modules():
+        if isinstance(module, VectorQuantizer):
+            module.float()
     if dtype != torch.float32 and torch.device(device).type == "cpu":
         for module in model.modules():
             if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):

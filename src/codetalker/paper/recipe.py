@@ -131,23 +131,32 @@ class PaperCodecRecipe:
 
 
 @dataclass(frozen=True)
-class PaperTalkerRecipe:
-    """Stage 2.
+class TalkerRecipe:
+    """What is common to all talkers.
 
     Attributes:
-        motion: weight of the mean squared error of the vertices.
-        codes: weight of the mean squared distance to the quantised truth.
         free_clips: validation clips that are predicted freely, without true past motion, at each
             evaluation; by their error the best model is chosen.
     """
 
-    motion: float = 1.0
-    codes: float = 1.0
     free_clips: int = 8
 
     def __post_init__(self) -> None:
         if self.free_clips < 1:
             raise OptionError(f"recipe: free_clips is {self.free_clips}; choose 1 or more")
+
+
+@dataclass(frozen=True)
+class PaperTalkerRecipe(TalkerRecipe):
+    """Stage 2.
+
+    Attributes:
+        motion: weight of the mean squared error of the vertices.
+        codes: weight of the mean squared distance to the quantised truth.
+    """
+
+    motion: float = 1.0
+    codes: float = 1.0
 
 
 CODEC_PLANS = {

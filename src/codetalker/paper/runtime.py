@@ -1,4 +1,4 @@
-"""The published model through the same door as the bundled one: speech in, vertex motion out.
+"""A published model through the same door as the bundled one: speech in, vertex motion out.
 
 In the flow **speech -> features -> codes -> motion** -> mesh -> file, all of it.
 """
@@ -20,11 +20,11 @@ from codetalker.errors import AudioError, ModelError, OptionError
 from codetalker.files import formats_of
 from codetalker.files.mesh import Mesh, read_mesh
 from codetalker.motion import check_fps
-from codetalker.paper.config import PaperConfig
+from codetalker.paper.codec import CodecLayer
 from codetalker.paper.folder import read_model
-from codetalker.paper.inference import Predictor
-from codetalker.paper.model import PaperModel
 from codetalker.paper.precision import set_precision
+from codetalker.paper.systems import SystemConfig, SystemModel, system_of
+from codetalker.paper.talker import DecoderLayer
 from codetalker.progress import Progress
 from codetalker.styles import Style, shares_of
 from codetalker.training import processes
@@ -46,10 +46,11 @@ class PaperTalker:
     motion_type = VertexMotion
     options = ("template", "mode")
 
-    def __init__(self, model: PaperModel, face: Mesh | None = None) -> None:
-        self.model = model
+    def __init__(self, model: SystemModel, face: Mesh | None = None) -> None:
+        self.model: Any = model
         self.face = face
-        self._predictor = lru_cache(maxsize=None)(lambda mode: Predictor(model, mode))
+        predictor = system_of(model.config).predictor
+        self._predictor = lru_cache(maxsize=None)(lambda mode: predictor(model, mode))
 
     @classmethod
     def load(
@@ -74,26 +75,27 @@ class PaperTalker:
         model, face = read_model(Path(folder))
         set_precision(model, getattr(torch, precision), processes.own_device(device))
         if compile:
-            for layer in (*model.talker.layers, *model.codec.decoder.transformer.layers):
-                layer.compile(dynamic=True)
+            for layer in model.modules():
+                if isinstance(layer, DecoderLayer | CodecLayer):
+                    layer.compile(dynamic=True)
         return cls(model, face)
 
     def __reduce__(self) -> tuple[Callable[..., PaperTalker], tuple[Any, ...]]:
         """Into other processes go configuration and weights; what was compiled is not there."""
-        weight = self.model.talker.speech_map.weight
+        weight = min(self.model.parameters(), key=lambda weight: weight.itemsize)
         state = self.model.state_dict()
         return _of_weights, (self.config, state, weight.dtype, weight.device, self.face)
 
     @property
-    def config(self) -> PaperConfig:
+    def config(self) -> Any:
         """What the model is."""
         return self.model.config
 
     @property
     def styles(self) -> tuple[str, ...]:
         """Speaking styles: the subjects that the model was trained on, the default one first."""
-        default = self.config.talker.default_subject
-        return (default, *(s for s in self.config.talker.subjects if s != default))
+        default = self.config.default_subject
+        return (default, *(s for s in self.config.subjects if s != default))
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -103,18 +105,12 @@ class PaperTalker:
     @property
     def fps(self) -> float:
         """The model's own frames per second."""
-        return self.config.talker.fps
+        return self.config.fps
 
     @property
     def facts(self) -> dict[str, str]:
         """What `codetalker info` tells of the model beyond its styles and its rate."""
-        codec = self.config.codec
-        return {
-            "preset": self.config.name,
-            "vertices": f"{codec.vertices}",
-            "codebook": f"{codec.codes} codes of width {codec.code_width}",
-            "codes per frame": f"{codec.components}",
-        }
+        return self.config.facts
 
     def animate(
         self,
@@ -136,7 +132,7 @@ class PaperTalker:
             style: a subject's name, or a blend: `A:0.3,B:0.7` or a mapping.
             strength: scale of the motion, 0 to 3; 1 is as trained.
             fps: frames per second of the result; the model's own if None.
-            seed: taken for the sake of other models; this one draws nothing at random.
+            seed: of what a model draws at random; CodeTalker, FaceFormer and VOCA draw nothing.
             progress: called with the seconds done and in all.
             template: the face to animate, of the model's topology and unit.
             mode: `exact` for the published output; `fast` for long speech.
@@ -156,35 +152,37 @@ class PaperTalker:
         speech = as_waveform(audio, rate)
         samples = self._normalized(speech)
         report = None if progress is None else lambda i, _: progress(i / self.fps, speech.duration)
-        predicted = self._predictor(mode).predict([samples], weights[None], report)[0]
+        rest = torch.tensor(face.vertices).reshape(1, -1)
+        predictor = self._predictor(mode)
+        (predicted,) = predictor.predict([samples], weights[None], report, rest, seed)
         offsets = predicted.motion.float().cpu().numpy().reshape(-1, *face.vertices.shape)
         vertices = face.vertices + np.float32(strength) * offsets
-        codes = predicted.indices.cpu().numpy()
+        codes = None if predicted.indices is None else predicted.indices.cpu().numpy()
         motion = VertexMotion(vertices, face.vertices, self.fps, face.triangles, speech, codes)
         return motion if fps is None else motion.resample(fps)
 
     def _normalized(self, speech: Waveform) -> torch.Tensor:
         config = self.config
-        if not config.talker.frames(config.speech.features(len(speech.samples))):
+        if not config.frames(len(speech.samples)):
             raise AudioError(
                 f"{1000 * speech.duration:.0f} ms of sound are too short; this model needs at "
                 f"least {1000 * _shortest(config) / SAMPLE_RATE:.0f} ms"
             )
         samples = torch.tensor(speech.samples, dtype=torch.float32)
-        return self.model.talker.speech.normalize(samples)
+        return self.model.normalize(samples)
 
     def _face(self, template: Face | None) -> Mesh:
         if template is None and self.face is None:
             raise ModelError(
                 "the model has no face of its own; give a template, a .ply or .obj mesh of "
-                f"{self.config.codec.vertices} vertices"
+                f"{self.config.vertices} vertices"
             )
         mesh = self.face if template is None else _mesh(template)
         assert mesh is not None
-        if mesh.vertices.shape != (self.config.codec.vertices, 3):
+        if mesh.vertices.shape != (self.config.vertices, 3):
             raise OptionError(
                 f"the template has vertices of shape {mesh.vertices.shape}, the model animates "
-                f"{(self.config.codec.vertices, 3)}; give a face of its topology"
+                f"{(self.config.vertices, 3)}; give a face of its topology"
             )
         if mesh.triangles is None and self.face is not None:
             return Mesh(mesh.vertices, self.face.triangles)
@@ -192,7 +190,7 @@ class PaperTalker:
 
     def _style_weights(self, style: Style | None) -> torch.Tensor:
         """(S,) weights that sum to 1."""
-        subjects = self.config.talker.subjects
+        subjects = self.config.subjects
         weights = torch.zeros(len(subjects))
         for name, share in shares_of(self.styles[0] if style is None else style, subjects).items():
             weights[subjects.index(name)] = share
@@ -200,14 +198,14 @@ class PaperTalker:
 
 
 def _of_weights(
-    config: PaperConfig,
+    config: SystemConfig,
     state: dict[str, torch.Tensor],
     dtype: torch.dtype,
     device: torch.device,
     face: Mesh | None,
 ) -> PaperTalker:
     with torch.device("meta"):
-        model = PaperModel(config)
+        model: Any = system_of(config).model(config)
     model.load_state_dict(state, assign=True)
     set_precision(model.eval().requires_grad_(False), dtype, device)
     return PaperTalker(model, face)
@@ -222,9 +220,9 @@ def _mesh(template: Face) -> Mesh:
     return Mesh(vertices)
 
 
-def _shortest(config: PaperConfig) -> int:
+def _shortest(config: SystemConfig) -> int:
     """Samples that give one frame."""
     samples = 1
-    while not config.talker.frames(config.speech.features(samples)):
+    while not config.frames(samples):
         samples += 1
     return samples

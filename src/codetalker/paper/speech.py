@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from codetalker.audio import SAMPLE_RATE
 from codetalker.errors import MissingExtraError, ModelError
 from codetalker.paper.config import SpeechConfig
 
@@ -82,23 +84,66 @@ class SpeechEncoder(nn.Module):
             ModelError: the weights are of another size, or cannot be had.
         """
         from transformers import Wav2Vec2Model
-        from transformers.utils import logging
 
-        if not sys.stderr.isatty():
-            logging.disable_progress_bar()
-        try:
-            pretrained = Wav2Vec2Model.from_pretrained(str(source))
-        except (OSError, ValueError) as error:
+        pretrained, _ = _pretrained(Wav2Vec2Model, source)
+        _load(self.wav2vec2, pretrained.state_dict(), source)
+
+
+class LetterRecognizer(SpeechEncoder):
+    """Waveform -> logits of letters at 50 Hz: wav2vec 2.0 as CTC trained it, which stays frozen."""
+
+    def __init__(self, config: SpeechConfig, letters: int) -> None:
+        super().__init__(config)
+        self.letters = nn.Linear(config.hidden_size, letters)
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Always in evaluation."""
+        return super().train(False)
+
+    def recognize(self, features: Tensor) -> Tensor:
+        """(B, L, C) features -> (B, L, letters), each seeing the whole clip."""
+        return self.letters(self.contextualize(features))
+
+    def load_pretrained(self, source: str | Path) -> None:
+        """As of `SpeechEncoder`, with the letters.
+
+        Raises:
+            ModelError: the weights are of another size, have no letters, or cannot be had.
+        """
+        from transformers import Wav2Vec2ForCTC
+
+        pretrained, missing = _pretrained(Wav2Vec2ForCTC, source)
+        if missing & {"lm_head.weight", "lm_head.bias"}:
             raise ModelError(
-                f"no wav2vec 2.0 at {source}: give a folder with config.json and weights, or "
-                "a name on the hub such as facebook/wav2vec2-base-960h"
-            ) from error
-        try:
-            self.wav2vec2.load_state_dict(pretrained.state_dict())
-        except RuntimeError as error:
-            raise ModelError(
-                f"{source} is a wav2vec 2.0 of another size than the model's"
-            ) from error
+                f"{source} is a wav2vec 2.0 that knows no letters; give one that was trained to "
+                "recognise them, such as facebook/wav2vec2-base-960h"
+            )
+        _load(self.wav2vec2, pretrained.wav2vec2.state_dict(), source)
+        _load(self.letters, pretrained.lm_head.state_dict(), source)
+
+
+def _pretrained(kind: Any, source: str | Path) -> tuple[Any, set[str]]:
+    """A model of transformers' class `kind`, and the names of what its weights lack."""
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        model, report = kind.from_pretrained(str(source), output_loading_info=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no wav2vec 2.0 at {source}: give a folder with config.json and weights, or "
+            "a name on the hub such as facebook/wav2vec2-base-960h"
+        ) from error
+    return model, set(report["missing_keys"])
+
+
+def _load(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"{source} is a wav2vec 2.0 of another size than the model's") from error
 
 
 def _channel_statistics(first: Any, samples: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,6 +189,18 @@ def time_masks(clips: int, frames: int, share: float, length: int) -> Tensor:
         for start in torch.randperm(starts)[: min(count, frames // length)].tolist():
             mask[start : start + length] = True
     return masks
+
+
+@lru_cache
+def mel_filters(bins: int, bands: int) -> Tensor:
+    """(bins, bands) triangles over 0 to 8 kHz, evenly spaced on HTK's mel scale, of height 1."""
+    try:
+        from transformers.audio_utils import mel_filter_bank
+    except ImportError as error:
+        raise MissingExtraError("transformers", "paper") from error
+    nyquist = SAMPLE_RATE // 2
+    filters = mel_filter_bank(bins, bands, 0, nyquist, SAMPLE_RATE, norm=None, mel_scale="htk")
+    return torch.tensor(filters, dtype=torch.float32)
 
 
 def _wav2vec2(config: SpeechConfig) -> Wav2Vec2Model:

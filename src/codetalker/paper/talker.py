@@ -19,23 +19,23 @@ from codetalker.paper.config import PaperCodecConfig, PaperTalkerConfig, SpeechC
 from codetalker.paper.speech import SpeechEncoder, to_frames
 
 
-class PaperTalkerNet(nn.Module):
-    """Speech, style and past motion -> features to be quantised."""
+class SpeechDecoder(nn.Module):
+    """Speech, style and past motion -> hidden states, frame by frame: FaceFormer's decoder, which
+    CodeTalker's is too."""
 
-    def __init__(
-        self, config: PaperTalkerConfig, speech: SpeechConfig, codec: PaperCodecConfig
-    ) -> None:
+    def __init__(self, config: PaperTalkerConfig, speech: SpeechConfig, vertices: int) -> None:
         super().__init__()
         self.config = config
-        self.components = codec.components
         self.speech = SpeechEncoder(speech)
         self.speech_map = nn.Linear(speech.hidden_size, config.width)
-        self.styles = nn.Embedding(len(config.subjects), config.width)
-        self.motion_map = nn.Linear(3 * codec.vertices, config.width)
+        self.styles = self.style_table(config)
+        self.motion_map = nn.Linear(3 * vertices, config.width)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = Modules[DecoderLayer](DecoderLayer(config) for _ in range(config.layers))
-        self.feature_map = nn.Linear(config.width, codec.frame_code_width, bias=False)
-        nn.init.zeros_(self.feature_map.weight)
+
+    def style_table(self, config: PaperTalkerConfig) -> nn.Embedding | nn.Linear:
+        """The module that keeps the subjects' styles, as each system initialises it."""
+        return nn.Embedding(len(config.subjects), config.width)
 
     def hear(self, samples: Tensor, frames: int | None = None) -> Tensor:
         """(B, N) normalised waveforms -> (B, T, features per frame, width) for T motion frames.
@@ -62,12 +62,15 @@ class PaperTalkerNet(nn.Module):
         """(B, S) weights of the subjects' styles -> (B, width)."""
         return weights @ self.styles.weight
 
-    def features(self, motion: Tensor, style: Tensor, speech: Tensor) -> Tensor:
+    def first_token(self, style: Tensor) -> Tensor:
+        """What prediction starts from, (B, width): the style, and the bias of the motion embedding
+        if so configured."""
+        return style + self.motion_map.bias if self.config.first_token_bias else style
+
+    def forced(self, motion: Tensor, style: Tensor, speech: Tensor) -> Tensor:
         """Teacher-forced: past motion (B, T, 3V), whose frame t is the true frame t - 1 and frame 0
-        zero, style (B, width) and speech (B, T, features per frame, width) -> features
-        (B, T, components, code_width)."""
-        hidden = self.decode(self.motion_map(motion) + style[:, None], speech)
-        return self.to_features(hidden)
+        zero, style (B, width) and speech (B, T, features per frame, width) -> (B, T, width)."""
+        return self.decode(self.motion_map(motion) + style[:, None], speech)
 
     def decode(self, tokens: Tensor, speech: Tensor) -> Tensor:
         """All tokens (B, T, width) at once, without positions -> (B, T, width)."""
@@ -84,6 +87,22 @@ class PaperTalkerNet(nn.Module):
     def bias(self, distance: Tensor) -> Tensor:
         """Attention bias towards keys `distance` frames back: (...) -> (heads, ...)."""
         return distance_bias(distance, self.config.heads, self.config.period)
+
+
+class PaperTalkerNet(SpeechDecoder):
+    """Hidden states -> features to be quantised."""
+
+    def __init__(
+        self, config: PaperTalkerConfig, speech: SpeechConfig, codec: PaperCodecConfig
+    ) -> None:
+        super().__init__(config, speech, codec.vertices)
+        self.components = codec.components
+        self.feature_map = nn.Linear(config.width, codec.frame_code_width, bias=False)
+        nn.init.zeros_(self.feature_map.weight)
+
+    def features(self, motion: Tensor, style: Tensor, speech: Tensor) -> Tensor:
+        """As `forced`, -> features (B, T, components, code_width)."""
+        return self.to_features(self.forced(motion, style, speech))
 
     def to_features(self, hidden: Tensor) -> Tensor:
         """(B, T, width) -> (B, T, components, code_width)."""

@@ -10,24 +10,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from codetalker.data.store import Store, StoreClip
-from codetalker.errors import DataError
 from codetalker.nn.quantizer import perplexity
+from codetalker.paper.clips import TrainingClips
 from codetalker.paper.codec import PaperCodec
 from codetalker.paper.config import PaperCodecConfig, PaperConfig
-from codetalker.paper.free_running import free_figures, free_warnings
+from codetalker.paper.free_running import free_warnings
+from codetalker.paper.inference import Predictor
 from codetalker.paper.model import CodecLoss, PaperModel, TalkerLoss, codec_loss, talker_loss
 from codetalker.paper.recipe import EpochPlan, EpochSchedule, PaperCodecRecipe, PaperTalkerRecipe
+from codetalker.paper.talker_training import TalkerTraining, means
 from codetalker.training import processes
 from codetalker.training.loop import LAST, Figures, Losses, fit
-from codetalker.training.run_record import run_record, values_digest
+from codetalker.training.run_record import run_record
 
 DEAD = 0.05
 """A codebook whose perplexity is below this share of its rows is as good as dead."""
@@ -98,42 +97,6 @@ def train_paper_talker(
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingClips:
-    """The clips of a store that are trained on and those that are watched, as tensors."""
-
-    store: Store
-    train: list[StoreClip]
-    validation: list[StoreClip]
-    device: torch.device
-
-    @classmethod
-    def of(cls, store: Store, device: torch.device) -> TrainingClips:
-        """All of them; DataError if there are none of either."""
-        lacking = sorted({"train", "val"} - {clip.split for clip in store.clips})
-        if lacking:
-            raise DataError(
-                f"{store.folder} has no clips of split {' and '.join(lacking)}; training needs "
-                "train and val: prepare your own data with --val SUBJECT"
-            )
-        return cls(store, store.select("train"), store.select("val"), device)
-
-    def record(self) -> dict[str, Any]:
-        """By which the data of a run are recognised."""
-        rows = ((clip.name, clip.frames, clip.samples) for clip in self.train)
-        return {"dataset": self.store.dataset, "clips": values_digest(rows)}
-
-    def faces(self, clip: StoreClip) -> tuple[Tensor, Tensor]:
-        """Vertices (1, T, 3V) and template (1, 3V)."""
-        vertices = _own(self.store.vertices(clip), self.device)
-        template = _own(self.store.template(clip.subject), self.device)
-        return vertices.flatten(1)[None], template.flatten()[None]
-
-    def samples(self, clip: StoreClip) -> Tensor:
-        """(N,) the sound at 16 kHz."""
-        return _own(self.store.waveform(clip).samples, self.device)
-
-
-@dataclasses.dataclass(frozen=True)
 class PaperCodecTraining:
     """What `fit` needs to know of stage 1."""
 
@@ -154,7 +117,7 @@ class PaperCodecTraining:
         self.codec.eval()
         losses, indices = zip(*map(self._loss, self.clips.validation), strict=True)
         used = torch.cat([i.flatten() for i in indices])
-        return _means(losses) | {
+        return means(map(_named, losses)) | {
             "codes_used": len(used.unique()),
             "code_perplexity": float(perplexity(used, self.codec.config.codes)),
         }
@@ -178,65 +141,23 @@ class PaperCodecTraining:
 
 
 @dataclasses.dataclass(frozen=True)
-class PaperTalkerTraining:
+class PaperTalkerTraining(TalkerTraining[PaperModel, PaperTalkerRecipe]):
     """What `fit` needs to know of stage 2."""
 
-    model: PaperModel
-    clips: TrainingClips
-    schedule: EpochSchedule
-    recipe: PaperTalkerRecipe
-
-    def losses(self, share: int) -> Losses:
-        """Of one clip, teacher-forced."""
+    def prepare(self) -> None:
         self.model.prepare_talker_training()
-        return _named(self._loss(self.clips.train[self.schedule.clip_of(share)]))
 
-    @torch.no_grad()
-    def evaluate(self) -> Figures:
-        """Mean losses over the validation clips, and figures of some of them predicted freely."""
-        self.model.eval()
-        clips = self.clips.validation
-        count = min(self.recipe.free_clips, len(clips))
-        spread = [clips[round(place)] for place in np.linspace(0, len(clips) - 1, count)]
-        return _means([self._loss(clip) for clip in clips]) | free_figures(
-            self.model, self.clips.store, spread, self._samples
-        )
+    def loss(self, clip: StoreClip) -> Losses:
+        """Teacher-forced."""
+        samples, vertices, template, styles = self.inputs(clip)
+        output = self.model.teacher_forced(samples, vertices, template, styles)
+        return _named(talker_loss(output, self.recipe.motion, self.recipe.codes))
 
-    def _loss(self, clip: StoreClip) -> TalkerLoss:
-        """In the subject's own style, or over all styles where it is none, as published."""
-        vertices, template = self.clips.faces(clip)
-        subjects = self.model.config.talker.subjects
-        styles = torch.eye(len(subjects), device=vertices.device)
-        if clip.subject in subjects:
-            styles = styles[subjects.index(clip.subject)][None]
-        count = len(styles)
-        output = self.model.teacher_forced(
-            self._samples(clip).expand(count, -1),
-            vertices.expand(count, -1, -1),
-            template.expand(count, -1),
-            styles,
-        )
-        return talker_loss(output, self.recipe.motion, self.recipe.codes)
-
-    def _samples(self, clip: StoreClip) -> Tensor:
-        """(N,) normalised."""
-        return self.model.talker.speech.normalize(self.clips.samples(clip))
-
-
-def _own(array: NDArray[np.float32], device: torch.device) -> Tensor:
-    """A copy: the array is mapped and read-only."""
-    return torch.tensor(array, device=device)
+    def predictor(self) -> Predictor:
+        return Predictor(self.model)
 
 
 def _named(loss: CodecLoss | TalkerLoss) -> dict[str, Tensor]:
     """A loss's fields by name, the one that is minimised as `loss`."""
     values = loss._asdict()
     return {"loss": values.pop("total")} | values
-
-
-def _means(losses: Any) -> Figures:
-    """Over the clips, each name with `val_` before it."""
-    rows = [_named(loss) for loss in losses]
-    return {
-        f"val_{name}": float(torch.stack([row[name] for row in rows]).mean()) for name in rows[0]
-    }

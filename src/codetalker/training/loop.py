@@ -242,7 +242,7 @@ def _resume(
     state = load_checkpoint(path)
     changed = [
         f"{name} was {there.get(name)!r}, not {here.get(name)!r}"
-        for there, here in ((_flat(state.get(k, {})), _flat(v)) for k, v in record.items())
+        for there, here in ((flat(state.get(k, {})), flat(v)) for k, v in record.items())
         for name in sorted(there.keys() | here.keys())
         if there.get(name) != here.get(name)
     ]
@@ -259,15 +259,15 @@ def _resume(
     return state["step"], state["best"]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested names joined by dots."""
-    flat: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
+            named |= flat(value, f"{prefix}{name}.")
         else:
-            flat[prefix + name] = value
-    return flat
+            named[prefix + name] = value
+    return named
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
