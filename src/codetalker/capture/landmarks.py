@@ -1,0 +1,134 @@
+"""Landmarks: the points of a face that a tracker saw in every frame of a film.
+
+In the flow **film -> landmarks** -> still head -> weights -> corpus. Points are MediaPipe's: 468 of
+the face and, from trackers that see them, 10 of the irises. What comes after knows no tracker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codetalker.arrays import Field, read_npz
+from codetalker.capture.points import POINTS
+from codetalker.disk import replacing
+from codetalker.errors import DataError
+from codetalker.reading import Malformed, refusing
+
+WITH_IRISES = 478
+BRIDGED_S = 0.2
+"""Seconds without a face that are filled from both sides."""
+_RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 48.0, 50.0, 60000 / 1001, 60.0, 120.0)
+_NEAR_RATE = 0.004
+"""Of a frame rate: as near as two usual ones are not."""
+_LAYOUT = {
+    "times": Field(np.float64, "frames"),
+    "points": Field(np.float32, "frames points 3", finite=False),
+    "size": Field(np.int64, "2", least=1),
+    "faces": Field(np.int64, "frames", least=0, optional=True),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """The points of one face.
+
+    Attributes:
+        times: (T,) seconds of the sound, rising.
+        points: (T, P, 3) float32 pixels: to the right, down, and away from the camera; NaN in a
+            frame without a face. P is 468, or 478 with irises.
+        size: width and height of the picture.
+        faces: (T,) how many faces were seen.
+    """
+
+    times: NDArray[np.float64]
+    points: NDArray[np.float32]
+    size: tuple[int, int]
+    faces: NDArray[np.int64]
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """(T,) whether there is a face."""
+        return np.isfinite(self.points).all((1, 2))
+
+    @property
+    def fps(self) -> float:
+        """Frames per second: the usual rate that is nearest to the middle of the intervals."""
+        interval = float(np.median(np.diff(self.times))) if len(self.times) > 1 else 0.0
+        rate = 1 / interval if interval > 0 else 25.0
+        near = min(_RATES, key=lambda usual: abs(usual - rate))
+        mean = (len(self.times) - 1) / (self.times[-1] - self.times[0]) if interval > 0 else rate
+        close = [r for r in _RATES if abs(r - mean) < _NEAR_RATE * r / 8]
+        return close[0] if close else near if abs(near - rate) < 0.1 * near else rate
+
+    def parts(self, fps: float, shortest: float) -> list[tuple[float, NDArray[np.float32]]]:
+        """Where the face is seen: start in seconds and (T, P, 3) points at `fps`.
+
+        Time stamps may be uneven; frames lie at whole multiples of 1 / fps. What is missing for
+        `BRIDGED_S` is filled, longer losses divide, and parts shorter than `shortest` are dropped.
+        """
+        seen = np.flatnonzero(self.seen)
+        if len(seen) < 2:
+            return []
+        times = self.times[seen]
+        breaks = np.flatnonzero(np.diff(times) > BRIDGED_S + 1.5 / fps) + 1
+        found = []
+        for part in np.split(np.arange(len(seen)), breaks):
+            first = int(np.ceil(times[part[0]] * fps - 0.5))
+            last = int(np.floor(times[part[-1]] * fps + 0.5))
+            if part[0] > 0 or part[-1] < len(seen) - 1:
+                first, last = first + 1, last - 1  # beside a loss, the tracker guesses
+            if (last + 1 - first) / fps < shortest:
+                continue
+            moments = np.arange(max(first, 0), last + 1) / fps
+            points = between(moments, times[part], self.points[seen[part]])
+            found.append((float(moments[0]), points))
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the arrays as `.npz`; the file appears whole or not at all."""
+        with replacing(path) as temporary:
+            np.savez_compressed(
+                temporary,
+                times=self.times,
+                points=self.points,
+                size=np.array(self.size),
+                faces=self.faces,
+            )
+
+    @staticmethod
+    def load(path: Path) -> Landmarks:
+        """Read what `save` writes, or another tracker does.
+
+        Raises:
+            DataError: there is no such file, or it holds something else.
+        """
+        with refusing(
+            DataError, f"{path} holds no landmarks", "see docs/capture.md for its arrays"
+        ):
+            arrays = read_npz(path, _LAYOUT)
+            times, points = arrays["times"], arrays["points"]
+            if points.shape[1] not in (POINTS, WITH_IRISES):
+                raise Malformed(f"{points.shape[1]} points are not MediaPipe's 468 or 478")
+            if not (np.diff(times) > 0).all():
+                raise Malformed("its times do not rise")
+            width, height = arrays["size"].tolist()
+            seen = np.isfinite(points).all((1, 2)).astype(np.int64)
+            return Landmarks(times, points, (width, height), arrays.get("faces", seen))
+
+    def shifted(self, seconds: float) -> Landmarks:
+        """The same, later."""
+        return replace(self, times=self.times + seconds)
+
+
+def between(
+    moments: NDArray[np.float64], times: NDArray[np.float64], values: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(M, ...) values at moments, linearly between (T, ...) ones at times that rise."""
+    after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
+    share = (moments - times[after - 1]) / (times[after] - times[after - 1])
+    share = np.clip(share, 0, 1).reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
+    return values[after - 1] * (1 - share) + values[after] * share
