@@ -1,7 +1,7 @@
-"""Media: what sound and films are read from, a file or a pipe, opened so that it leads nowhere else.
+"""Media: what sound and films are read from, a file or a pipe, opened so that it leads nowhere.
 
-In the flow **speech** -> features -> codes -> motion. Used by `codetalker.sound_file`, and for films
-by `codetalker.capture.film`.
+In the flow **speech** -> features -> codes -> motion. Used by `codetalker.sound_file`, and for
+films by `codetalker.capture.film`.
 """
 
 from __future__ import annotations

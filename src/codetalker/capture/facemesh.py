@@ -1,10 +1,10 @@
 """MediaPipe, in a process of its own: pictures come in by standard input, points go out.
 
-It needs Python with `mediapipe` and numpy, and nothing of this package: so it runs where the two
-cannot be installed together, and its log and its memory stay with it. A line of JSON opens: `width`,
-`height`, `faces` and `model` (a `face_landmarker.task` file, or null for the FaceMesh that the wheel
-of 0.10.14 holds). Each picture is width * height * 3 bytes of RGB; each answer is a byte, how many
-faces, and 478 * 3 float32 for each, in pixels.
+It needs a Python with `mediapipe` and numpy, and nothing of this package: so it runs where the two
+cannot be installed together, and its log and its memory stay with it. A line of JSON opens:
+`width`, `height`, `faces` and `model` (a `face_landmarker.task` file, or null for the FaceMesh that
+the wheel of 0.10.14 holds). Each picture is width * height * 3 bytes of RGB; each answer is a byte,
+how many faces, and 478 * 3 float32 for each, in pixels.
 """
 
 import json

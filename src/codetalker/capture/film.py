@@ -1,7 +1,7 @@
 """Film: the pictures of a video file, upright and on the clock of its sound.
 
 In the flow **film** -> landmarks -> still head -> weights -> corpus. Times are those that the file
-stamps, whatever its frame rate says, from the first picture on, as `codetalker.sound_file` has them.
+stamps, whatever its frame rate says, from the first picture on, as in `codetalker.sound_file`.
 """
 
 from __future__ import annotations

@@ -29,9 +29,7 @@ from codetalker.least_squares import least_squares
 from codetalker.rig import bundled_head
 
 SHAPES = tuple(
-    name
-    for name in ARKIT_NAMES
-    if name.startswith(("jaw", "mouth", "brow", "nose", "cheekSquint"))
+    name for name in ARKIT_NAMES if name.startswith(("jaw", "mouth", "brow", "nose", "cheekSquint"))
 )
 """What is fitted; lids and gaze are measured, puffed cheeks and the tongue are not seen."""
 _OPEN, _CLOSE = SHAPES.index("jawOpen"), SHAPES.index("mouthClose")
@@ -45,7 +43,7 @@ _GAP, _WIDTH = 60.0, 20.0
 _REACH_MM = 0.5
 """Skin that no shape moves so far has no say."""
 _SMALL, _SPARSE, _EVEN = 10.0, 6.0, 2.0
-"""What weights count that are large (squared), that are at all, and that differ by side (squared)."""
+"""What weights count that are large (squared), that are at all, and that differ by side."""
 _SMOOTH_S = 0.015
 """Over what time the weights are smooth: their second difference counts so much."""
 

@@ -6,14 +6,15 @@ the face and, from trackers that see them, 10 of the irises. What comes after kn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.arrays import Field, read_npz
-from codetalker.capture.points import POINTS
+from codetalker.capture.points import EYES, POINTS
+from codetalker.curves import between, usual_rate
 from codetalker.disk import replacing
 from codetalker.errors import DataError
 from codetalker.reading import Malformed, refusing
@@ -21,9 +22,6 @@ from codetalker.reading import Malformed, refusing
 WITH_IRISES = 478
 BRIDGED_S = 0.2
 """Seconds without a face that are filled from both sides."""
-_RATES = (24000 / 1001, 24.0, 25.0, 30000 / 1001, 30.0, 48.0, 50.0, 60000 / 1001, 60.0, 120.0)
-_NEAR_RATE = 0.004
-"""Of a frame rate: as near as two usual ones are not."""
 _LAYOUT = {
     "times": Field(np.float64, "frames"),
     "points": Field(np.float32, "frames points 3", finite=False),
@@ -56,13 +54,14 @@ class Landmarks:
 
     @property
     def fps(self) -> float:
-        """Frames per second: the usual rate that is nearest to the middle of the intervals."""
-        interval = float(np.median(np.diff(self.times))) if len(self.times) > 1 else 0.0
-        rate = 1 / interval if interval > 0 else 25.0
-        near = min(_RATES, key=lambda usual: abs(usual - rate))
-        mean = (len(self.times) - 1) / (self.times[-1] - self.times[0]) if interval > 0 else rate
-        close = [r for r in _RATES if abs(r - mean) < _NEAR_RATE * r / 8]
-        return close[0] if close else near if abs(near - rate) < 0.1 * near else rate
+        """Frames per second."""
+        return usual_rate(self.times)
+
+    @property
+    def eyes_px(self) -> float:
+        """Distance of the eyes' outer corners in the picture, mostly; 0 if no face is seen."""
+        right, left = (self.points[self.seen][:, eye, :2] for eye in EYES)
+        return float(np.median(np.linalg.norm(left - right, axis=1))) if len(left) else 0.0
 
     def parts(self, fps: float, shortest: float) -> list[tuple[float, NDArray[np.float32]]]:
         """Where the face is seen: start in seconds and (T, P, 3) points at `fps`.
@@ -118,17 +117,3 @@ class Landmarks:
             width, height = arrays["size"].tolist()
             seen = np.isfinite(points).all((1, 2)).astype(np.int64)
             return Landmarks(times, points, (width, height), arrays.get("faces", seen))
-
-    def shifted(self, seconds: float) -> Landmarks:
-        """The same, later."""
-        return replace(self, times=self.times + seconds)
-
-
-def between(
-    moments: NDArray[np.float64], times: NDArray[np.float64], values: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(M, ...) values at moments, linearly between (T, ...) ones at times that rise."""
-    after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
-    share = (moments - times[after - 1]) / (times[after] - times[after - 1])
-    share = np.clip(share, 0, 1).reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
-    return values[after - 1] * (1 - share) + values[after] * share

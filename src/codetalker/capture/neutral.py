@@ -1,8 +1,8 @@
 """The neutral face: what a speaker looks like with lips closed and at rest.
 
-In the flow film -> landmarks -> **still head -> weights** -> corpus. Motion is what differs from it,
-so it is sought where nothing is said and the lips meet, over all clips of a speaker; and each clip
-may be off by a little of its own, as the camera was.
+In the flow film -> landmarks -> **still head -> weights** -> corpus. Motion is what differs from
+it, so it is sought where nothing is said and the lips meet, over all clips of a speaker; and each
+clip may be off by a little of its own, as the camera was.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def iod() -> float:
 
 
 def lip_gap(points: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(..., 468, 3) points in the rig's axes -> (...) height of the mouth's opening in the middle."""
+    """(..., 468, 3) points in the rig's axes -> (...) how far the lips are apart."""
     upper, lower = (points[..., list(row), 1] for row in GAP)
     return (upper - lower).mean(-1)
 

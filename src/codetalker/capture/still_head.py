@@ -7,6 +7,7 @@ the bundled head, whose eyes are as far apart. Perspective is weak: near enough 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ _TURN_S, _SCALE_S, _SHIFT_S = 0.08, 0.12, 0.032
 """Seconds over which the head's turn, size and place are smoothed (a Gaussian's sigma)."""
 _FAR_SHARE = 0.3
 """What a point beside the face counts: its depth is guessed, and a turned head hides it."""
-_ROUNDS = 4
+_ROUNDS, _ENOUGH = 4, 3000
+"""Of laying frames on their mean; and frames for it."""
 _DISTANCE_M = 1.0
 """From the camera, taken for granted: only its changes show."""
 
@@ -31,37 +33,23 @@ class Still:
     """A part of a take whose head is held still.
 
     Attributes:
-        points: (T, P, 3) metres in the rig's axes.
+        points: (T, P, 3) float32 metres in the rig's axes.
         pose: (T, 6) pitch, yaw, roll (`codetalker.head_pose`), and where the head is in metres:
-            to the right and up from the middle of the picture, and nearer than at first.
+            to the right and up from the middle of the picture, and nearer than mostly.
     """
 
-    points: Array
+    points: NDArray[np.float32]
     pose: Array
 
 
-def hold_still(
-    parts: list[NDArray[np.float32]], fps: float, sizes: list[tuple[int, int]]
-) -> list[Still]:
-    """Lay the frames of all parts of one speaker on the speaker's mean face.
+def mean_face(parts: Sequence[NDArray[np.float32]]) -> Array:
+    """(P, 3) metres: the mean of a speaker's frames laid upon each other, on the bundled head.
 
     Args:
         parts: (T, P, 3) pixels each, as `Landmarks` has them.
-        fps: frames per second.
-        sizes: width and height of each part's picture.
     """
-    upright = [
-        (part - (size[0] / 2, size[1] / 2, 0)) * (1.0, -1.0, -1.0)
-        for part, size in zip(parts, sizes, strict=True)
-    ]
-    every = np.concatenate(upright)
-    mean = _mean_face(every)
-    usual = float(np.median(similarity(every, mean)[0]))
-    return [_still(part, mean, usual, fps) for part in upright]
-
-
-def _mean_face(frames: Array) -> Array:
-    """(P, 3) of (N, P, 3): the mean of all frames laid upon each other, on the bundled head."""
+    step = max(1, sum(map(len, parts)) // _ENOUGH)
+    frames = np.concatenate([_upright(part[::step]) for part in parts])
     rest = mean = face_points().rest
     for _ in range(_ROUNDS):
         scale, turn, shift = similarity(frames, mean)
@@ -73,9 +61,18 @@ def _mean_face(frames: Array) -> Array:
     return (mean - middle) * (iod() / np.linalg.norm(left - right)) + middle
 
 
-def _still(frames: Array, mean: Array, usual: float, fps: float) -> Still:
-    """The frames of a part, by a movement of the head that is smooth."""
+def hold_still(part: NDArray[np.float32], mean: Array, fps: float, size: tuple[int, int]) -> Still:
+    """The frames of a part, laid on the mean face by a movement of the head that is smooth.
+
+    Args:
+        part: (T, P, 3) pixels, as `Landmarks` has them.
+        mean: of `mean_face`.
+        fps: frames per second.
+        size: width and height of the picture.
+    """
+    frames = _upright(part) - (size[0] / 2, -size[1] / 2, 0.0)
     scale, turn, shift = similarity(frames, mean)
+    usual = float(np.median(scale))
     centre = mean[list(RIGID)].mean(0)
     places = shift + scale[:, None] * (turn @ centre)
     angles = smoothed(angles_of(turn), _TURN_S * fps)
@@ -84,7 +81,12 @@ def _still(frames: Array, mean: Array, usual: float, fps: float) -> Still:
     shift = smoothed(places, _SHIFT_S * fps) - scale * (turn @ centre)
     points = (frames - shift[:, None]) @ turn / scale[:, :, None]
     place = np.hstack([shift[:, :2] / scale, _DISTANCE_M * (1 - usual / scale)])
-    return Still(points, np.hstack([angles, place]))
+    return Still(points.astype(np.float32), np.hstack([angles, place]))
+
+
+def _upright(part: NDArray[np.float32]) -> Array:
+    """The same with the rig's axes: up, and towards the camera."""
+    return part * np.array((1.0, -1.0, -1.0))
 
 
 def similarity(frames: Array, reference: Array) -> tuple[Array, Array, Array]:

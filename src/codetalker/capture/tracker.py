@@ -1,7 +1,7 @@
 """The tracker: a film's pictures in, the landmarks of the one who is filmed out.
 
-In the flow **film -> landmarks** -> still head -> weights -> corpus. MediaPipe works in a process of
-its own (`facemesh.py`), which may be another Python's; the rest of `capture` needs it no more.
+In the flow **film -> landmarks** -> still head -> weights -> corpus. MediaPipe works in a process
+of its own (`facemesh.py`), which may be another Python's; the rest of `capture` needs none of it.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class _Child:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
-        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
         command = [str(tracker.python or sys.executable), str(_SCRIPT)]
         try:
             self._process = subprocess.Popen(
@@ -160,6 +160,11 @@ class _Child:
         self._process.wait()
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines() or ["it is gone"]
-        if "No module named 'mediapipe'" in lines[-1]:
-            raise MissingExtraError("mediapipe", "capture")
+        if "No module named" in lines[-1] and "mediapipe" in lines[-1]:
+            if self._tracker.python is None:
+                raise MissingExtraError("mediapipe", "capture")
+            raise OptionError(
+                f"{self._tracker.python} has no mediapipe; run: {self._tracker.python} -m pip "
+                "install mediapipe==0.10.14"
+            )
         raise DataError(f"the tracker failed ({lines[-1][:200]}); see docs/capture.md")

@@ -82,3 +82,16 @@ def read_motion(path: str | os.PathLike[str], layout: Mapping[str, Field]) -> Ar
                 f"{path} has format version {version}; upgrade codetalker-face to read it"
             )
         return file.read(layout)
+
+
+def read_weights(path: Path) -> Motion:
+    """The motion that `write_weights` has written; it carries no sound.
+
+    Raises:
+        MotionError: as `read_motion`.
+    """
+    from codetalker.motion import Motion
+
+    arrays = read_motion(path, WEIGHTS)
+    names, fps = tuple(arrays["names"]), arrays["fps"].item()
+    return Motion(arrays["weights"], names, fps, head=arrays.get("head"))

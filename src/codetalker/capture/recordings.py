@@ -1,0 +1,143 @@
+"""Recordings: what a user gives, films, landmarks and takes, each with its sound.
+
+A take holds weights that another program found (Live Link Face and its like); its sound lies beside
+it under the same name, as does that of a landmark file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from codetalker.arrays import open_npz
+from codetalker.errors import DataError
+from codetalker.files.readers import READABLE
+from codetalker.reading import open_regular, refusing
+
+FILMS = (
+    ".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".ts",
+    ".wmv", ".3gp", ".ogv", ".flv", ".mxf",
+)  # fmt: skip
+_SOUNDS = (".wav", ".flac", ".m4a", ".mp3", ".aac", ".ogg", ".opus", ".aif", ".aiff", ".caf")
+_VARIANTS = ("_cal", "_raw", "_neutral")
+"""What Live Link Face adds to a take's name: calibrated, as it was, the face at rest."""
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A face in motion and its sound.
+
+    Attributes:
+        name: of the clip that it becomes.
+        kind: `film`, `landmarks` or `take`.
+        motion: the file that shows or holds the motion.
+        sound: the file that holds the sound; None if none was found.
+    """
+
+    name: str
+    kind: str
+    motion: Path
+    sound: Path | None
+
+    @property
+    def files(self) -> list[Path]:
+        """What is read."""
+        return [self.motion] if self.sound in (None, self.motion) else [self.motion, self.sound]
+
+    def digest(self) -> str:
+        """SHA-256 of the bytes of its files.
+
+        Raises:
+            DataError: one cannot be read.
+        """
+        digest = hashlib.sha256(self.kind.encode())
+        for path in self.files:
+            digest.update(path.name.encode() + b"\0")
+            with (
+                refusing(DataError, f"{path} cannot be read", "check its path and mode"),
+                open_regular(path) as stream,
+            ):
+                while piece := stream.read(_PIECE):
+                    digest.update(piece)
+        return digest.hexdigest()
+
+
+def find_recordings(inputs: Iterable[Path]) -> list[Recording]:
+    """The recordings of files and folders; names that occur twice get the folder's before them.
+
+    In a folder, a film beside a take of its name is the take's sound, and of a take's variants the
+    calibrated one is taken.
+
+    Raises:
+        DataError: an input does not exist, is of no known kind, or holds none; or names clash.
+    """
+    found: list[Recording] = []
+    for path in inputs:
+        if path.is_dir():
+            inside = _of_folder(path)
+            if not inside:
+                raise DataError(
+                    f"{path} holds no film and no take; docs/capture.md lists the kinds"
+                )
+            found += inside
+        else:
+            found.append(_of_file(path))
+    names = [recording.name for recording in found]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        raise DataError(f"two recordings are called {double}; rename one")
+    return found
+
+
+def _of_folder(folder: Path) -> list[Recording]:
+    files = [path for path in sorted(folder.iterdir()) if path.is_file()]
+    takes = {_base(path): path for path in reversed(files) if path.suffix.lower() in READABLE}
+    calibrated = {_base(path): path for path in files if path.stem.endswith("_cal")}
+    chosen = [calibrated.get(base, path) for base, path in sorted(takes.items())]
+    chosen = [path for path in chosen if not path.stem.endswith("_neutral")]
+    recordings = [_of_file(path) for path in chosen]
+    sounds = {recording.sound for recording in recordings}
+    films = [path for path in files if path.suffix.lower() in FILMS and path not in sounds]
+    return recordings + [_of_file(path) for path in films]
+
+
+def _of_file(path: Path) -> Recording:
+    suffix = path.suffix.lower()
+    if not path.exists():
+        raise DataError(f"{path} does not exist; check the spelling of the path")
+    if suffix in FILMS:
+        return Recording(path.stem, "film", path, path)
+    if suffix not in READABLE:
+        kinds = ", ".join((*FILMS[:3], *READABLE))
+        raise DataError(f"{path} is no film and no take; give {kinds} and their like")
+    kind = "landmarks" if suffix == ".npz" and _holds_points(path) else "take"
+    return Recording(_base(path), kind, path, _sound_of(path))
+
+
+def _holds_points(path: Path) -> bool:
+    what, remedy = f"{path} cannot be read", "give landmarks or a motion"
+    with refusing(DataError, what, remedy), open_npz(path) as file:
+        return "points" in file.names
+    return False
+
+
+def _base(path: Path) -> str:
+    """The name that a take's files have in common."""
+    for variant in _VARIANTS:
+        if path.stem.endswith(variant):
+            return path.stem.removesuffix(variant)
+    return path.stem
+
+
+def _sound_of(path: Path) -> Path | None:
+    """The sound file or film of that name beside a take."""
+    base = _base(path).casefold()
+    beside = [other for other in sorted(path.parent.iterdir()) if other.stem.casefold() == base]
+    for kinds in (_SOUNDS, FILMS):
+        for other in beside:
+            if other.suffix.lower() in kinds:
+                return other
+    return None
