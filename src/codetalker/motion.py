@@ -239,4 +239,5 @@ class Motion:
         """
         from codetalker.files.readers import load
 
-        return load(Path(path))
+        found = load(Path(path))
+        return Motion(found.weights, found.names, found.fps, head=found.head)

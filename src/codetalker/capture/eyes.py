@@ -30,21 +30,21 @@ _STILL = np.radians(2.0)
 Array = NDArray[np.float64]
 
 
-def eye_motion(clips: list[NDArray[np.floating]], fps: float) -> list[NDArray[np.float32]]:
+def eye_motion(clips: list[NDArray[np.float32]], rates: list[float]) -> list[NDArray[np.float32]]:
     """(T, 52) weights of eyeBlink and eyeLook of each clip of one speaker; the rest is 0.
 
     Both lids move as one, as they do but in a wink. Without irises the eyes look ahead.
 
     Args:
         clips: (T, P, 3) still points, metres.
-        fps: frames per second.
+        rates: frames per second of each.
     """
     ratios = [_aperture(clip) for clip in clips]
     ratios = [ratio / max(np.percentile(ratio, _OPEN_PERCENT), 1e-6) for ratio in ratios]
     shut = float(np.clip(np.percentile(np.concatenate(ratios), _SHUT_PERCENT), *_SHUT))
     lids = [np.clip((1 - ratio) / (1 - shut), 0, 1) for ratio in ratios]
     found = []
-    for clip, lid in zip(clips, lids, strict=True):
+    for clip, lid, fps in zip(clips, lids, rates, strict=True):
         weights = np.zeros((len(clip), len(ARKIT_NAMES)), np.float32)
         for name in ("eyeBlinkLeft", "eyeBlinkRight"):
             weights[:, ARKIT_NAMES.index(name)] = lid

@@ -26,7 +26,7 @@ _LAYOUT = {
     "times": Field(np.float64, "frames"),
     "points": Field(np.float32, "frames points 3", finite=False),
     "size": Field(np.int64, "2", least=1),
-    "faces": Field(np.int64, "frames", least=0, optional=True),
+    "rivals": Field(np.float32, "frames", least=0, optional=True),
 }
 
 
@@ -38,14 +38,14 @@ class Landmarks:
         times: (T,) seconds of the sound, rising.
         points: (T, P, 3) float32 pixels: to the right, down, and away from the camera; NaN in a
             frame without a face. P is 468, or 478 with irises.
+        rivals: (T,) size of the largest other face in the picture, as a share of this one's.
         size: width and height of the picture.
-        faces: (T,) how many faces were seen.
     """
 
     times: NDArray[np.float64]
     points: NDArray[np.float32]
+    rivals: NDArray[np.float32]
     size: tuple[int, int]
-    faces: NDArray[np.int64]
 
     @property
     def seen(self) -> NDArray[np.bool_]:
@@ -95,7 +95,7 @@ class Landmarks:
                 times=self.times,
                 points=self.points,
                 size=np.array(self.size),
-                faces=self.faces,
+                rivals=self.rivals,
             )
 
     @staticmethod
@@ -115,5 +115,5 @@ class Landmarks:
             if not (np.diff(times) > 0).all():
                 raise Malformed("its times do not rise")
             width, height = arrays["size"].tolist()
-            seen = np.isfinite(points).all((1, 2)).astype(np.int64)
-            return Landmarks(times, points, (width, height), arrays.get("faces", seen))
+            alone = np.zeros(len(times), np.float32)
+            return Landmarks(times, points, arrays.get("rivals", alone), (width, height))

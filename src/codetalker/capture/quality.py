@@ -43,8 +43,6 @@ class Quality:
         gap_correlation: of the rig's lip gap with the landmarks'; None where lips are still.
         gap_rmse_percent: their difference, percent of the eyes' distance.
         turned: share of the frames in which the head is turned beyond 40 degrees.
-        sound_offset_ms: how late the sound is; None where that cannot be told.
-        sound_correlation: of the lip gap that the sound asks for with the one seen, there.
     """
 
     lost: float
@@ -54,8 +52,6 @@ class Quality:
     gap_correlation: float | None
     gap_rmse_percent: float
     turned: float
-    sound_offset_ms: float | None = None
-    sound_correlation: float | None = None
 
     def as_json(self) -> dict[str, float | None]:
         """To four places."""

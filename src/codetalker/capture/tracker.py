@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,17 +70,16 @@ class Tracker:
                     progress(min(picture.time, seconds), seconds)
         if size is None:
             raise DataError(f"{film} holds no picture; check the recording")
-        return Landmarks(
-            np.array(times),
-            follow(times, found),
-            size,
-            np.array([len(faces) for faces in found], np.int64),
-        )
+        return Landmarks(np.array(times), *follow(times, found), size)
 
 
-def follow(times: Iterable[float], found: list[Faces]) -> NDArray[np.float32]:
-    """(T, 478, 3) points of one person among the (n, 478, 3) faces of each frame; NaN without."""
+def follow(
+    times: list[float], found: list[Faces]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(T, 478, 3) points of one person among the (n, 478, 3) faces of each frame, NaN without; and
+    (T,) the size of the largest of the others, as a share of that one's."""
     chosen = np.full((len(found), WITH_IRISES, 3), np.nan, np.float32)
+    rivals = np.zeros(len(found), np.float32)
     place, seen = None, -np.inf
     for i, (time, faces) in enumerate(zip(times, found, strict=True)):
         if not len(faces):
@@ -96,7 +94,8 @@ def follow(times: Iterable[float], found: list[Faces]) -> NDArray[np.float32]:
             if apart[best] > _JUMP * place[1]:
                 continue
         chosen[i], place, seen = faces[best], (centres[best], sizes[best]), time
-    return chosen
+        rivals[i] = np.delete(sizes, best).max(initial=0) / sizes[best]
+    return chosen, rivals
 
 
 class _Child:

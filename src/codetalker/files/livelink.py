@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.errors import MotionError
+from codetalker.files.sampled import Sampled, sampled
 from codetalker.reading import Malformed, read_regular, refusing
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ _MAX_BYTES = 1 << 30
 _DAY = 24 * 3600.0
 
 
-def read_livelink(path: Path) -> Motion:
+def read_livelink(path: Path) -> Sampled:
     """A take of the app, or what `write_livelink` has written; rows that are missing are filled.
 
     Raises:
@@ -72,9 +73,7 @@ def starting_timecode(path: Path) -> float:
     return _read(path)[1]
 
 
-def _read(path: Path) -> tuple[Motion, float]:
-    from codetalker.files.sampled import sampled
-
+def _read(path: Path) -> tuple[Sampled, float]:
     what, remedy = f"{path} is no Live Link Face take", "export the take's CSV again"
     with refusing(MotionError, what, remedy):
         text = read_regular(path, _MAX_BYTES).decode("utf-8-sig")

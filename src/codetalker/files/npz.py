@@ -15,6 +15,7 @@ import numpy as np
 
 from codetalker.arrays import Arrays, Field, open_npz
 from codetalker.errors import MotionError
+from codetalker.files.sampled import Sampled
 from codetalker.reading import refusing
 
 if TYPE_CHECKING:
@@ -84,14 +85,12 @@ def read_motion(path: str | os.PathLike[str], layout: Mapping[str, Field]) -> Ar
         return file.read(layout)
 
 
-def read_weights(path: Path) -> Motion:
+def read_weights(path: Path) -> Sampled:
     """The motion that `write_weights` has written; it carries no sound.
 
     Raises:
         MotionError: as `read_motion`.
     """
-    from codetalker.motion import Motion
-
     arrays = read_motion(path, WEIGHTS)
     names, fps = tuple(arrays["names"]), arrays["fps"].item()
-    return Motion(arrays["weights"], names, fps, head=arrays.get("head"))
+    return Sampled(arrays["weights"], names, fps, arrays.get("head"))

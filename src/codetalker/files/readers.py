@@ -7,27 +7,24 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from codetalker.errors import MotionError
-
-if TYPE_CHECKING:
-    from codetalker.motion import Motion
+from codetalker.files.sampled import Sampled
 
 _READERS = {
-    ".npz": "npz:read_weights",
-    ".csv": "livelink:read_livelink",
-    ".json": "recorded_json:read_json_motion",
-    ".txt": "recorded_text:read_text",
-    ".glb": "recorded_glb:read_glb",
-    ".vrm": "recorded_glb:read_glb",
+    ".npz": "codetalker.files.npz:read_weights",
+    ".csv": "codetalker.files.livelink:read_livelink",
+    ".json": "codetalker.files.recorded_json:read_json_motion",
+    ".txt": "codetalker.files.recorded_text:read_text",
+    ".glb": "codetalker.files.recorded_glb:read_glb",
+    ".vrm": "codetalker.files.recorded_glb:read_glb",
 }
 READABLE = tuple(_READERS)
 """Suffixes of motion files."""
 
 
-def load(path: Path) -> Motion:
-    """The motion in a file, by its suffix.
+def load(path: Path) -> Sampled:
+    """What a motion file holds, by its suffix.
 
     Raises:
         MotionError: there is no such file, it is of no such kind, or it is damaged.
@@ -39,4 +36,4 @@ def load(path: Path) -> Motion:
             "videos with `codetalker capture`"
         )
     module, function = reader.split(":")
-    return getattr(import_module(f"codetalker.files.{module}"), function)(path)
+    return getattr(import_module(module), function)(path)

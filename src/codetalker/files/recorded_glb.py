@@ -18,15 +18,14 @@ from codetalker.characters.names import shares_of
 from codetalker.characters.scene import target_names
 from codetalker.curves import between
 from codetalker.errors import MotionError
-from codetalker.files.sampled import sampled
-from codetalker.motion import Motion
+from codetalker.files.sampled import Sampled, sampled
 from codetalker.reading import Malformed, refusing
 
 _TANGENTS = 3
 """Values of a key of a cubic spline: the second is the weight itself (appendix C)."""
 
 
-def read_glb(path: Path) -> Motion:
+def read_glb(path: Path) -> Sampled:
     """The first animation that moves shapes with Apple's names, however they are spelt.
 
     Raises:
@@ -79,7 +78,7 @@ def _keys(
     return times, values[:, 1 if spline else 0]
 
 
-def _joined(curves: dict[str, Curve]) -> Motion:
+def _joined(curves: dict[str, Curve]) -> Sampled:
     """All at the times of the curve that has the most keys."""
     times = max((curve[0] for curve in curves.values()), key=len)
     values = np.stack([between(times, *curve) for curve in curves.values()], 1)

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.errors import MotionError
-from codetalker.files.sampled import sampled
-from codetalker.motion import Motion
+from codetalker.files.sampled import Sampled, sampled
 from codetalker.reading import Malformed, read_json, refusing
 
 _MAX_BYTES = 512 << 20
@@ -32,7 +31,7 @@ _USUAL_FPS = 60.0
 """Of Azure's frames and of a phone's, which come without a rate."""
 
 
-def read_json_motion(path: Path) -> Motion:
+def read_json_motion(path: Path) -> Sampled:
     """A recording.
 
     Raises:
@@ -56,7 +55,7 @@ def _lower(value: dict[str, Any]) -> dict[str, Any]:
     return {name.lower(): item for name, item in value.items()}
 
 
-def _talking_head(whole: dict[str, Any]) -> Motion:
+def _talking_head(whole: dict[str, Any]) -> Sampled:
     """Our own default form: `dt` is what each value of `vs` is reached in, milliseconds."""
     times = np.cumsum(np.array(whole["dt"], np.float64)) / 1000
     shapes = {name: curve for name, curve in whole["vs"].items() if name in ARKIT_NAMES}

@@ -13,8 +13,7 @@ import numpy as np
 
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.errors import MotionError
-from codetalker.files.sampled import sampled
-from codetalker.motion import Motion
+from codetalker.files.sampled import Sampled, sampled
 from codetalker.reading import Malformed, read_regular, refusing
 
 _FPS = 60.0
@@ -23,7 +22,7 @@ _SHAPE = re.compile(r"(\w+?)\s*[-&]\s*(-?\d+(?:\.\d+)?)")
 _HEAD = re.compile(r"=?head#([-\d.,eE]+)")
 
 
-def read_text(path: Path) -> Motion:
+def read_text(path: Path) -> Sampled:
     """A recording of the app's packets.
 
     Raises:

@@ -1,0 +1,64 @@
+"""Time codes: where a take begins in the sound that was recorded beside it.
+
+A phone's CSV and its film, or a mixer's WAV on the same clock, begin at different moments; both say
+when. What says nothing begins together.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from codetalker.files.livelink import starting_timecode
+from codetalker.media import opened, parts_of
+from codetalker.sound_file import moving_pictures
+
+_TIMECODE = re.compile(r"(\d+):(\d+):(\d+)([:;.])(\d+)")
+_APART_S = 600.0
+"""Clocks that are further apart were never set to each other."""
+_NTSC_SLOW = 1000 / 1001
+_DAY = 24 * 3600.0
+
+
+def beginning(take: Path, sound: Path) -> float:
+    """Seconds of the sound before the take's first frame; negative where the take begins first.
+
+    Raises:
+        MotionError: the take cannot be read.
+        AudioError: the sound cannot.
+    """
+    if take.suffix.lower() != ".csv":
+        return 0.0
+    theirs = _starts(sound)
+    if theirs is None:
+        return 0.0
+    apart = (starting_timecode(take) - theirs + _DAY / 2) % _DAY - _DAY / 2
+    return apart if abs(apart) <= _APART_S else 0.0
+
+
+def true_rate(fps: float, sound: Path) -> float:
+    """The rate of a take whose time codes count 30 or 60 to a second of 1.001 s, as its film has."""
+    with parts_of(sound) as parts, opened(parts[0], sound, ("audio", "video")) as source:
+        films = moving_pictures(source)
+        rate = float(films[0].average_rate or 0) if films else 0.0
+    slow = fps * _NTSC_SLOW
+    factor = rate / slow if rate else 0.0
+    near = any(abs(factor - whole) < 2e-4 * whole for whole in (0.5, 1, 2))
+    return slow if near and fps in (24, 30, 60, 120) else fps
+
+
+def _starts(sound: Path) -> float | None:
+    """Seconds after midnight of the sound's beginning, if the file says."""
+    with parts_of(sound) as parts, opened(parts[0], sound, ("audio", "video")) as source:
+        samples = source.metadata.get("time_reference")
+        if samples and samples.isdigit() and source.streams.audio:
+            return int(samples) / source.streams.audio[0].sample_rate
+        films = moving_pictures(source)
+        rate = round(float(films[0].average_rate or 0)) if films else 0
+        for told in (source.metadata, *(stream.metadata for stream in source.streams)):
+            code = _TIMECODE.fullmatch(told.get("timecode", ""))
+            if code and rate:
+                hour, minute, second, _, frame = code.groups()
+                whole = int(hour) * 3600 + int(minute) * 60 + int(second)
+                return whole + int(frame) / rate
+    return None
