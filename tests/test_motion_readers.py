@@ -88,7 +88,7 @@ def test_rows_that_a_take_dropped_are_filled(tmp_path: Path) -> None:
 
 
 def test_ifacialmocaps_lines_are_percent_and_degrees(tmp_path: Path) -> None:
-    line = "mouthSmile_L-{}|jawOpen-50|hapihapi-3|=head#{},0,0,0.1,0.2,0.3|rightEye#0,0,0|leftEye#0,0,0|"
+    line = "mouthSmile_L-{}|jawOpen-50|hapihapi-3|=head#{},0,0,0.1,0.2,0.3|rightEye#0,0,0|"
     lines = "\n".join(line.format(i, 10) for i in range(60))
     motion = Motion.load(written(tmp_path, "a.txt", lines))
     assert motion.fps == 60 and len(motion) == 60

@@ -220,11 +220,11 @@ def _heard(clip: Clip, talker: Speaker, align: bool) -> tuple[Clip, str | None]:
     if offset is None:
         return clip, reason
     clip = replace(clip, offset=offset)
-    if align and offset.sure:
+    if align and offset.off:
         whole = _sound(clip.recording)
         start = clip.start + offset.seconds
         clip = replace(clip, sound=_cut(whole, start, clip.motion.duration))
-    elif offset.sure and abs(offset.seconds) > LATE_S and reason is None:
+    elif offset.off and abs(offset.seconds) > LATE_S and reason is None:
         side = "late" if offset.seconds > 0 else "early"
         reason = f"its sound is {abs(offset.seconds) * 1000:.0f} ms {side}; --align moves it"
     return clip, reason

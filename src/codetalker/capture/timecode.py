@@ -37,7 +37,7 @@ def beginning(take: Path, sound: Path) -> float:
 
 
 def true_rate(fps: float, sound: Path) -> float:
-    """The rate of a take whose time codes count 30 or 60 to a second of 1.001 s, as its film has."""
+    """The rate of a take, whose time codes may count 30 or 60 to 1.001 s, as its film tells."""
     with parts_of(sound) as parts, opened(parts[0], sound, ("audio", "video")) as source:
         films = moving_pictures(source)
         rate = float(films[0].average_rate or 0) if films else 0.0
