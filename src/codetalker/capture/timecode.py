@@ -7,16 +7,23 @@ when. What says nothing begins together.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
+from codetalker.curves import usual_rate
 from codetalker.files.livelink import starting_timecode
 from codetalker.media import opened, parts_of
+from codetalker.motion import NTSC
 from codetalker.sound_file import moving_pictures
 
 _TIMECODE = re.compile(r"(\d+):(\d+):(\d+)([:;.])(\d+)")
 _APART_S = 600.0
 """Clocks that are further apart were never set to each other."""
 _NTSC_SLOW = 1000 / 1001
+_PACKETS = 600
+"""That tell a film's rate."""
 _DAY = 24 * 3600.0
 
 
@@ -40,11 +47,12 @@ def true_rate(fps: float, sound: Path) -> float:
     """The rate of a take, whose time codes may count 30 or 60 to 1.001 s, as its film tells."""
     with parts_of(sound) as parts, opened(parts[0], sound, ("audio", "video")) as source:
         films = moving_pictures(source)
-        rate = float(films[0].average_rate or 0) if films else 0.0
-    slow = fps * _NTSC_SLOW
-    factor = rate / slow if rate else 0.0
-    near = any(abs(factor - whole) < 2e-4 * whole for whole in (0.5, 1, 2))
-    return slow if near and fps in (24, 30, 60, 120) else fps
+        packets = islice(source.demux(films[0]), _PACKETS) if films else ()
+        stamps = sorted(float(p.pts * p.time_base) for p in packets if p.pts is not None)
+    if len(stamps) < 2 or fps not in NTSC:
+        return fps
+    filmed = usual_rate(np.array(stamps))
+    return fps * _NTSC_SLOW if any(abs(filmed / n - _NTSC_SLOW) < 1e-6 for n in NTSC) else fps
 
 
 def _starts(sound: Path) -> float | None:
