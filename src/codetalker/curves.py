@@ -120,4 +120,4 @@ def between(
     after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
     share = np.clip((moments - times[after - 1]) / (times[after] - times[after - 1]), 0, 1)
     share = share.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
-    return values[after - 1] * (1 - share) + values[after] * share
+    return (values[after - 1] * (1 - share) + values[after] * share).astype(np.float32)

@@ -83,7 +83,7 @@ def _rows() -> tuple[Array, Array]:
         point[list(group)] = count
     each = point[:, None] * (1.0, 1.0, _DEPTH)
     counts = np.sqrt(np.concatenate([each.ravel(), np.full(gaps.shape[1], _GAP), [_WIDTH]]))
-    return seen * counts, counts
+    return (seen * counts).astype(np.float64), counts
 
 
 def _seen(points: Array) -> Array:

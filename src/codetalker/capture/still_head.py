@@ -86,7 +86,7 @@ def hold_still(part: NDArray[np.float32], mean: Array, fps: float, size: tuple[i
 
 def _upright(part: NDArray[np.float32]) -> Array:
     """The same with the rig's axes: up, and towards the camera."""
-    return part * np.array((1.0, -1.0, -1.0))
+    return part.astype(np.float64) * (1.0, -1.0, -1.0)
 
 
 def similarity(frames: Array, reference: Array) -> tuple[Array, Array, Array]:

@@ -128,8 +128,12 @@ class _Child:
 
     def begin(self, width: int, height: int) -> None:
         model = self._tracker.model
-        order = {"width": width, "height": height, "faces": _MOST_FACES}
-        order["model"] = None if model is None else str(model.resolve())
+        order = {
+            "width": width,
+            "height": height,
+            "faces": _MOST_FACES,
+            "model": None if model is None else str(model.resolve()),
+        }
         self._write(json.dumps(order).encode() + b"\n")
         if self._read(len(b"ready\n")) != b"ready\n":
             self._failed()

@@ -52,8 +52,8 @@ def _curves(file: GltfFile, reader: Accessors, animation: Animation) -> dict[str
         if channel.target.path != "weights" or channel.target.node is None:
             continue
         node = at(file.gltf.nodes, channel.target.node, "node")
-        mesh = at(file.gltf.meshes, -1 if node.mesh is None else node.mesh, "mesh")
-        names = target_names(mesh, node.mesh)
+        index = -1 if node.mesh is None else node.mesh
+        names = target_names(at(file.gltf.meshes, index, "mesh"), index)
         sampler = at(animation.samplers, channel.sampler, "sampler")
         times, weights = _keys(reader, sampler, len(names))
         for name, column in zip(names, weights.T, strict=True):

@@ -35,11 +35,10 @@ def read_text(path: Path) -> Sampled:
         if not frames:
             raise Malformed("no line of it has a |")
         names = sorted({name for shapes, _ in frames for name in shapes})
-        values = np.array([[shapes.get(n, 0.0) for n in names] for shapes, _ in frames], np.float32)
+        percent = [[shapes.get(n, 0.0) for n in names] for shapes, _ in frames]
+        values = np.array(percent, np.float32) / np.float32(100)
         head = np.array([turn for _, turn in frames], np.float32)
-        return sampled(
-            np.arange(len(frames)) / _FPS, names, values / 100, head if head.any() else None
-        )
+        return sampled(np.arange(len(frames)) / _FPS, names, values, head if head.any() else None)
 
 
 def _frame(line: str) -> tuple[dict[str, float], tuple[float, float, float]]:
