@@ -17,12 +17,17 @@ from codetalker.capture.landmarks import Landmarks
 from codetalker.capture.neutral import neutral_faces, quiet
 from codetalker.capture.points import POINTS, face_points, iod, lip_gap
 from codetalker.capture.still_head import hold_still, mean_face, similarity
+from codetalker.capture.teeth import touch_teeth
 from codetalker.capture.tracker import follow
 from codetalker.curves import between, usual_rate
+from codetalker.data.phones import PhoneClip
 from codetalker.errors import DataError
+from codetalker.evaluation.mouth import Mouth
+from codetalker.evaluation.phones import AT_TEETH_MM
 from codetalker.head_pose import angles_of, matrices
 from codetalker.least_squares import least_squares
 from codetalker.motion import Motion
+from codetalker.rig import bundled_head
 from conftest import SHARED
 from filmed import agreement, gaps_of, spoken, tracked
 
@@ -215,3 +220,19 @@ def test_between_holds_the_ends() -> None:
     values = np.array([[1.0], [3.0]], np.float32)
     found = between(np.array([-1, 0.5, 9]), np.array([0.0, 1.0]), values)
     np.testing.assert_allclose(found[:, 0], [1, 2, 3])
+
+
+def test_the_lower_lip_is_at_the_teeth_in_f_and_v_alone() -> None:
+    weights = np.zeros((50, 52), np.float32)
+    weights[:, JAW] = 0.3
+    phones = ("sil", "f", "ɑ", "v", "sil")
+    edges = np.array([0.0, 1.0, 1.2, 1.5, 1.7, 3.0])
+    said = PhoneClip("a", Path("a.flac"), phones, edges[:-1], edges[1:], "en", "a")
+    touched = touch_teeth(weights, 25.0, said, start=0.5)
+    distance = Mouth(bundled_head()).lip_to_teeth_mm(touched)
+    times = 0.5 + np.arange(50) / 25
+    in_f_v = ((times >= 1) & (times < 1.15)) | ((times >= 1.5) & (times < 1.65))
+    assert distance[in_f_v].max() <= AT_TEETH_MM
+    far = (times < 0.9) | (times > 1.8) | ((times > 1.25) & (times < 1.4))
+    np.testing.assert_array_equal(touched[far], weights[far])
+    assert np.abs(np.diff(touched, axis=0)).max() < 0.6

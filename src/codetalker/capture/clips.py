@@ -5,7 +5,7 @@ In the flow film -> landmarks -> still head -> weights -> **corpus**.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,7 +22,9 @@ from codetalker.capture.quality import Quality, measure
 from codetalker.capture.recordings import Recording
 from codetalker.capture.sound_offset import Offset, Speaker, sound_offset
 from codetalker.capture.still_head import hold_still, mean_face
+from codetalker.capture.teeth import touch_teeth
 from codetalker.capture.timecode import beginning, true_rate
+from codetalker.data.phones import PhoneClip
 from codetalker.errors import AudioError, CodeTalkerError, DataError
 from codetalker.motion import Motion
 
@@ -94,6 +96,7 @@ def clips_of(
     takes: list[Recording],
     talker: Speaker,
     align: bool = False,
+    phones: Mapping[str, PhoneClip] | None = None,
     done: Callable[[], None] = lambda: None,
 ) -> Captured:
     """Make the clips of one speaker.
@@ -103,6 +106,7 @@ def clips_of(
         takes: recordings that hold weights.
         talker: who knows what lips do for a sound.
         align: move the sound of a recording to where the lips are.
+        phones: what is said in a recording, by its name.
         done: called after each clip.
     """
     found = Captured()
@@ -112,7 +116,7 @@ def clips_of(
             shots += _shots(recording, landmarks)
         except CodeTalkerError as error:
             found.rejected.append(Rejected(recording, str(error)))
-    made = _fitted(shots)
+    made = _fitted(shots, phones or {})
     for take in takes:
         try:
             made.append(_of_take(take))
@@ -165,7 +169,7 @@ def _sound(recording: Recording) -> Waveform:
     return Waveform.load(recording.sound)
 
 
-def _fitted(shots: list[_Shot]) -> list[Clip]:
+def _fitted(shots: list[_Shot], phones: Mapping[str, PhoneClip]) -> list[Clip]:
     """All clips from films of one speaker, by one mean face and one neutral."""
     if not shots:
         return []
@@ -185,6 +189,9 @@ def _fitted(shots: list[_Shot]) -> list[Clip]:
         weights = fit(moved, shot.fps)
         lost = float(1 - shot.landmarks.seen.mean())
         quality = measure(moved, weights, held.pose, lost, shot.landmarks.eyes_px)
+        if shot.recording.name in phones:
+            said = phones[shot.recording.name]
+            weights = touch_teeth(weights, shot.fps, said, shot.start)
         pose = held.pose.astype(np.float32)
         motion = Motion(weights + lids, ARKIT_NAMES, shot.fps, head=pose[:, :3])
         sound = _cut(shot.sound, shot.start, motion.duration)

@@ -17,6 +17,7 @@ from codetalker.capture.landmarks import Landmarks
 from codetalker.capture.recordings import Recording, find_recordings
 from codetalker.capture.sheet import write_sheet
 from codetalker.capture.tracker import Tracker
+from codetalker.data.phones import read_phones
 from codetalker.errors import AudioError, DataError
 from codetalker.model_folder import FOR_FILES
 from codetalker.motion import check_fps
@@ -34,6 +35,7 @@ def capture(
     speaker: str | None = None,
     fps: float | None = None,
     align: bool = False,
+    phones: Path | None = None,
     tracker: Path | None = None,
     landmarker: Path | None = None,
 ) -> int:
@@ -49,6 +51,8 @@ def capture(
         speaker: who speaks, by default the name of the folder.
         fps: frames per second of the corpus, by default those of the first recording.
         align: move sound that is early or late to where the lips are.
+        phones: a folder that says what is said when, as docs/data.md describes it, in recordings of
+            the same names: the lower lip is at the teeth in f and v.
         tracker: a Python that has mediapipe, where this one has not.
         landmarker: a face_landmarker.task file, for newer versions of mediapipe.
     """
@@ -62,7 +66,9 @@ def capture(
     )
     digests = [recording.digest() for recording in found]
     speaker = speaker or output.resolve().name
-    used = repr((sorted(digests), speaker, fps, align, landmarker and landmarker.name))
+    said = {} if phones is None else {clip.name: clip for clip in read_phones(phones)}
+    heard = [said[name].digest() for name in sorted(said)]
+    used = repr((sorted(digests), speaker, fps, align, heard, landmarker and landmarker.name))
     made_from = hashlib.sha256(used.encode()).hexdigest()
     console = Console(stderr=True)
     record = folder.record()
@@ -71,7 +77,7 @@ def capture(
         takes = [recording for recording in found if recording.kind == "take"]
         talker = codetalker.load(FOR_FILES)
         with ProgressBar("fitting", len(films) + len(takes)) as bar:
-            captured = clips_of(films, takes, talker, align, bar.advance)
+            captured = clips_of(films, takes, talker, align, said, bar.advance)
         captured.rejected[:0] = unread
         _write(captured, folder, speaker, fps, made_from)
         record = folder.record()
