@@ -12,6 +12,7 @@ import pytest
 
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.audio import Waveform
+from codetalker.capture.points import face_points
 from codetalker.capture.recordings import find_recordings
 from codetalker.cli import main
 from codetalker.data.corpus import read_corpus
@@ -201,6 +202,31 @@ def test_takes_of_other_recorders_become_clips_too(motion: Motion, tmp_path: Pat
     expected = motion.resample(30).weights.clip(0, 1)
     for clip in clips:
         np.testing.assert_allclose(clip.weights, expected, atol=2e-3)
+
+
+def test_a_corpuss_own_landmarks_are_fitted_again(motion: Motion, tmp_path: Path) -> None:
+    points = face_points()
+    moved = np.einsum("tk,kpc->tpc", motion.weights, points.shapes)
+    steps = np.rint(moved / 1e-4).astype(np.int32)
+    (tmp_path / "in/audio").mkdir(parents=True)
+    assert motion.audio
+    for name in "ab":
+        (tmp_path / f"in/audio/{name}.flac").write_bytes(flac(motion.audio))
+    np.savez(
+        tmp_path / "in/landmarks.npz",
+        names=np.array(["a", "b", "mute"]),
+        first=np.stack([steps[0]] * 3).astype(np.int16),
+        delta=np.stack([np.diff(steps, axis=0)] * 3).clip(-127, 127).astype(np.int8),
+        scale=np.float32(1e-4),
+        neutral=points.rest.astype(np.float32),
+    )
+    given = ["capture", str(tmp_path / "in/landmarks.npz"), "-o", str(tmp_path / "out")]
+    assert main(given) == 0
+    clips = read_corpus(tmp_path / "out")
+    assert [clip.name for clip in clips] == ["a", "b"]
+    assert agreement(clips[0].weights, motion.weights, 25) >= (0.99, 0.95)
+    (told,) = record(tmp_path / "out")["rejected"]
+    assert "mute.wav" in told["reason"]
 
 
 def test_a_folder_gives_each_take_and_film_once(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ In the flow film -> landmarks -> still head -> weights -> **corpus**.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from codetalker.capture.quality import Quality, measure
 from codetalker.capture.recordings import Recording
 from codetalker.capture.sound_offset import Offset, Speaker, sound_offset
 from codetalker.capture.still_head import hold_still, mean_face
+from codetalker.capture.still_landmarks import read_still
 from codetalker.capture.teeth import touch_teeth
 from codetalker.capture.timecode import beginning, true_rate
 from codetalker.data.phones import PhoneClip
@@ -83,6 +84,22 @@ class _Shot:
     sound: Waveform
 
 
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """A face whose head is still: (T, P, 3) points, (468, 3) face at rest, (T, 6) pose."""
+
+    name: str
+    recording: Recording
+    start: float
+    fps: float
+    points: NDArray[np.float32]
+    face: NDArray[np.floating]
+    pose: NDArray[np.floating]
+    sound: Waveform
+    lost: float = 0.0
+    eyes_px: float | None = None
+
+
 @dataclass
 class Captured:
     """All clips of one speaker, and what was rejected."""
@@ -93,7 +110,7 @@ class Captured:
 
 def clips_of(
     films: list[tuple[Recording, Landmarks]],
-    takes: list[Recording],
+    others: list[Recording],
     talker: Speaker,
     align: bool = False,
     phones: Mapping[str, PhoneClip] | None = None,
@@ -103,7 +120,7 @@ def clips_of(
 
     Args:
         films: recordings with the landmarks that were seen in them.
-        takes: recordings that hold weights.
+        others: recordings that hold weights, or landmarks that were held still before.
         talker: who knows what lips do for a sound.
         align: move the sound of a recording to where the lips are.
         phones: what is said in a recording, by its name.
@@ -116,8 +133,9 @@ def clips_of(
             shots += _shots(recording, landmarks)
         except CodeTalkerError as error:
             found.rejected.append(Rejected(recording, str(error)))
-    made = _fitted(shots, phones or {})
-    for take in takes:
+    stills = [recording for recording in others if recording.kind == "still"]
+    made = _fitted([*_held(shots), *_stills(stills, found)], phones or {})
+    for take in (recording for recording in others if recording.kind == "take"):
         try:
             made.append(_of_take(take))
         except CodeTalkerError as error:
@@ -169,8 +187,8 @@ def _sound(recording: Recording) -> Waveform:
     return Waveform.load(recording.sound)
 
 
-def _fitted(shots: list[_Shot], phones: Mapping[str, PhoneClip]) -> list[Clip]:
-    """All clips from films of one speaker, by one mean face and one neutral."""
+def _held(shots: list[_Shot]) -> list[_Held]:
+    """Parts of films of one speaker, by one mean face and one neutral."""
     if not shots:
         return []
     mean = mean_face([shot.points for shot in shots])
@@ -182,22 +200,47 @@ def _fitted(shots: list[_Shot], phones: Mapping[str, PhoneClip]) -> list[Clip]:
         for s in shots
     ]
     faces = neutral_faces([s.points[:, :POINTS] for s in still], silent)
-    eyes = eye_motion([s.points for s in still], [s.fps for s in shots])
-    clips = []
-    for shot, held, face, lids in zip(shots, still, faces, eyes, strict=True):
-        moved = held.points[:, :POINTS] - face
-        weights = fit(moved, shot.fps)
-        lost = float(1 - shot.landmarks.seen.mean())
-        quality = measure(moved, weights, held.pose, lost, shot.landmarks.eyes_px)
-        if shot.recording.name in phones:
-            said = phones[shot.recording.name]
-            weights = touch_teeth(weights, shot.fps, said, shot.start)
-        pose = held.pose.astype(np.float32)
-        motion = Motion(weights + lids, ARKIT_NAMES, shot.fps, head=pose[:, :3])
-        sound = _cut(shot.sound, shot.start, motion.duration)
-        clips.append(
-            Clip(shot.name, shot.recording, shot.start, motion, pose[:, 3:], sound, quality)
+    return [
+        _Held(
+            s.name, s.recording, s.start, s.fps, held.points, face, held.pose, s.sound,
+            float(1 - s.landmarks.seen.mean()), s.landmarks.eyes_px,
         )
+        for s, held, face in zip(shots, still, faces, strict=True)
+    ]  # fmt: skip
+
+
+def _stills(recordings: list[Recording], found: Captured) -> Iterator[_Held]:
+    """Clips whose landmarks were held still before."""
+    wanted = {(recording.motion, recording.name): recording for recording in recordings}
+    for path in dict.fromkeys(recording.motion for recording in recordings):
+        for clip in read_still(path):
+            recording = wanted[path, clip.name]
+            try:
+                sound = _sound(recording)
+            except AudioError as error:
+                found.rejected.append(Rejected(recording, str(error)))
+                continue
+            points = clip.neutral + clip.displacements
+            pose = np.zeros((len(points), 6))
+            yield _Held(clip.name, recording, 0.0, clip.fps, points, clip.neutral, pose, sound)
+
+
+def _fitted(held: list[_Held], phones: Mapping[str, PhoneClip]) -> list[Clip]:
+    """The clips of one speaker."""
+    if not held:
+        return []
+    eyes = eye_motion([h.points for h in held], [h.fps for h in held])
+    clips = []
+    for h, lids in zip(held, eyes, strict=True):
+        moved = h.points[:, :POINTS] - h.face
+        weights = fit(moved, h.fps)
+        quality = measure(moved, weights, h.pose, h.lost, h.eyes_px)
+        if h.recording.name in phones:
+            weights = touch_teeth(weights, h.fps, phones[h.recording.name], h.start)
+        pose = h.pose.astype(np.float32)
+        motion = Motion(weights + lids, ARKIT_NAMES, h.fps, head=pose[:, :3])
+        sound = _cut(h.sound, h.start, motion.duration)
+        clips.append(Clip(h.name, h.recording, h.start, motion, pose[:, 3:], sound, quality))
     return clips
 
 

@@ -37,7 +37,7 @@ class Quality:
 
     Attributes:
         lost: share of the recording's frames without the face.
-        eyes_px: distance of the eyes' outer corners in the picture.
+        eyes_px: distance of the eyes' outer corners in the picture; None where that is not known.
         lip_residual_mm: RMS distance of the rig's lips from the landmarks, in the image plane.
         lip_motion_mm: the same of the landmarks from their rest.
         gap_correlation: of the rig's lip gap with the landmarks'; None where lips are still.
@@ -46,7 +46,7 @@ class Quality:
     """
 
     lost: float
-    eyes_px: float
+    eyes_px: float | None
     lip_residual_mm: float
     lip_motion_mm: float
     gap_correlation: float | None
@@ -61,7 +61,7 @@ class Quality:
 
     def refused(self) -> str | None:
         """Why the clip is not usable, and what to do; None if it is."""
-        if self.eyes_px < _SMALL_EYES:
+        if self.eyes_px is not None and self.eyes_px < _SMALL_EYES:
             return f"the eyes are {self.eyes_px:.0f} pixels apart; film nearer, or larger"
         if self.turned > _TURNED_SHARE:
             return f"the head is turned away in {self.turned:.0%} of it; film the face from ahead"
@@ -76,7 +76,11 @@ class Quality:
 
 
 def measure(
-    displacements: Array, weights: NDArray[np.float32], pose: Array, lost: float, eyes_px: float
+    displacements: Array,
+    weights: NDArray[np.float32],
+    pose: Array,
+    lost: float,
+    eyes_px: float | None,
 ) -> Quality:
     """Compare (T, 468, 3) displacements in metres with the rig under (T, 52) weights."""
     lips = sorted({*OUTER_LIP, *INNER_LIP})

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from codetalker.arrays import open_npz
+from codetalker.capture.still_landmarks import names_in
 from codetalker.errors import DataError
 from codetalker.files.readers import READABLE
 from codetalker.reading import open_regular, refusing
@@ -32,7 +34,7 @@ class Recording:
 
     Attributes:
         name: of the clip that it becomes.
-        kind: `film`, `landmarks` or `take`.
+        kind: `film`, `landmarks`, `still` (landmarks of a corpus) or `take`.
         motion: the file that shows or holds the motion.
         sound: the file that holds the sound; None if none was found.
     """
@@ -54,15 +56,23 @@ class Recording:
             DataError: one cannot be read.
         """
         digest = hashlib.sha256(self.kind.encode())
+        digest.update(self.name.encode())
         for path in self.files:
-            digest.update(path.name.encode() + b"\0")
-            with (
-                refusing(DataError, f"{path} cannot be read", "check its path and mode"),
-                open_regular(path) as stream,
-            ):
-                while piece := stream.read(_PIECE):
-                    digest.update(piece)
+            digest.update(path.name.encode() + b"\0" + _digest(path))
         return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _digest(path: Path) -> bytes:
+    """Of a file's bytes; many recordings may be in one."""
+    digest = hashlib.sha256()
+    with (
+        refusing(DataError, f"{path} cannot be read", "check its path and mode"),
+        open_regular(path) as stream,
+    ):
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+    return digest.digest()
 
 
 def find_recordings(inputs: Iterable[Path]) -> list[Recording]:
@@ -84,7 +94,7 @@ def find_recordings(inputs: Iterable[Path]) -> list[Recording]:
                 )
             found += inside
         else:
-            found.append(_of_file(path))
+            found += _of_file(path)
     names = [recording.name for recording in found]
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
@@ -98,29 +108,38 @@ def _of_folder(folder: Path) -> list[Recording]:
     calibrated = {_base(path): path for path in files if path.stem.endswith("_cal")}
     chosen = [calibrated.get(base, path) for base, path in sorted(takes.items())]
     chosen = [path for path in chosen if not path.stem.endswith("_neutral")]
-    recordings = [_of_file(path) for path in chosen]
+    recordings = [recording for path in chosen for recording in _of_file(path)]
     sounds = {recording.sound for recording in recordings}
     films = [path for path in files if path.suffix.lower() in FILMS and path not in sounds]
-    return recordings + [_of_file(path) for path in films]
+    return recordings + [recording for path in films for recording in _of_file(path)]
 
 
-def _of_file(path: Path) -> Recording:
+def _of_file(path: Path) -> list[Recording]:
     suffix = path.suffix.lower()
     if not path.exists():
         raise DataError(f"{path} does not exist; check the spelling of the path")
     if suffix in FILMS:
-        return Recording(path.stem, "film", path, path)
+        return [Recording(path.stem, "film", path, path)]
     if suffix not in READABLE:
         kinds = ", ".join((*FILMS[:3], *READABLE))
         raise DataError(f"{path} is no film and no take; give {kinds} and their like")
-    kind = "landmarks" if suffix == ".npz" and _holds_points(path) else "take"
-    return Recording(_base(path), kind, path, _sound_of(path))
+    arrays = _arrays(path) if suffix == ".npz" else frozenset()
+    if {"first", "delta"} <= arrays:
+        audio = path.parent / "audio"
+        return [
+            Recording(
+                name, "still", path, sound if (sound := audio / f"{name}.flac").is_file() else None
+            )
+            for name in names_in(path)
+        ]
+    kind = "landmarks" if "points" in arrays else "take"
+    return [Recording(_base(path), kind, path, _sound_of(path))]
 
 
-def _holds_points(path: Path) -> bool:
+def _arrays(path: Path) -> frozenset[str]:
     what, remedy = f"{path} cannot be read", "give landmarks or a motion"
     with refusing(DataError, what, remedy), open_npz(path) as file:
-        return "points" in file.names
+        return file.names
     return False
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from codetalker.capture.film import length, pictures
 from codetalker.capture.landmarks import WITH_IRISES, Landmarks
 from codetalker.capture.points import EYES
-from codetalker.errors import DataError, MissingExtraError, OptionError
+from codetalker.errors import DataError, OptionError
 from codetalker.progress import Progress
 
 _SCRIPT = Path(__file__).with_name("facemesh.py")
@@ -52,8 +52,7 @@ class Tracker:
 
         Raises:
             DataError: the film cannot be read, or holds no picture.
-            MissingExtraError: mediapipe is not installed.
-            OptionError: the interpreter cannot be run.
+            OptionError: the interpreter cannot be run, or has no mediapipe.
         """
         seconds = length(film)
         times: list[float] = []
@@ -164,10 +163,9 @@ class _Child:
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines() or ["it is gone"]
         if "No module named" in lines[-1] and "mediapipe" in lines[-1]:
-            if self._tracker.python is None:
-                raise MissingExtraError("mediapipe", "capture")
+            python = self._tracker.python or sys.executable
             raise OptionError(
-                f"{self._tracker.python} has no mediapipe; run: {self._tracker.python} -m pip "
-                "install mediapipe==0.10.14"
+                f"{python} has no mediapipe; name a Python that has it with --tracker, or run: "
+                f"{python} -m pip install mediapipe==0.10.14"
             )
         raise DataError(f"the tracker failed ({lines[-1][:200]}); see docs/capture.md")

@@ -18,10 +18,10 @@ from codetalker.capture.recordings import Recording, find_recordings
 from codetalker.capture.sheet import write_sheet
 from codetalker.capture.tracker import Tracker
 from codetalker.data.phones import read_phones
-from codetalker.errors import AudioError, DataError
+from codetalker.errors import AudioError, DataError, OutputError
 from codetalker.model_folder import FOR_FILES
 from codetalker.motion import check_fps
-from codetalker.places import check_files_kept
+from codetalker.places import check_files_kept, same_place
 from codetalker.progress import ProgressBar
 
 _LISTED = 20
@@ -59,6 +59,8 @@ def capture(
     if fps is not None:
         check_fps(fps)
     found = find_recordings(recordings)
+    if any(same_place(path, output) for path in recordings):
+        raise OutputError(f"{output} holds the recordings; choose another folder for the corpus")
     folder = CorpusFolder(output)
     check_files_kept(
         folder.written([recording.name for recording in found]),
@@ -74,10 +76,10 @@ def capture(
     record = folder.record()
     if record is None or record["made_from"] != made_from:
         films, unread = _landmarks(found, digests, folder, Tracker(tracker, landmarker))
-        takes = [recording for recording in found if recording.kind == "take"]
+        others = [recording for recording in found if recording.kind in ("take", "still")]
         talker = codetalker.load(FOR_FILES)
-        with ProgressBar("fitting", len(films) + len(takes)) as bar:
-            captured = clips_of(films, takes, talker, align, said, bar.advance)
+        with ProgressBar("fitting", len(films) + len(others)) as bar:
+            captured = clips_of(films, others, talker, align, said, bar.advance)
         captured.rejected[:0] = unread
         _write(captured, folder, speaker, fps, made_from)
         record = folder.record()
@@ -91,7 +93,7 @@ def _landmarks(
 ) -> tuple[list[tuple[Recording, Landmarks]], list[Rejected]]:
     """What was seen in each film, now or before; and films that cannot be read."""
     seen, unread = [], []
-    left = [(r, d) for r, d in zip(found, digests, strict=True) if r.kind != "take"]
+    left = [(r, d) for r, d in zip(found, digests, strict=True) if r.kind in ("film", "landmarks")]
     with ProgressBar("tracking") as bar:
         lengths = {r.name: _seconds(r) for r, _ in left}
         total, done = sum(lengths.values()), 0.0
