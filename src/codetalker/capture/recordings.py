@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from codetalker.arrays import open_npz
@@ -49,22 +48,26 @@ class Recording:
         """What is read."""
         return [self.motion] if self.sound in (None, self.motion) else [self.motion, self.sound]
 
-    def digest(self) -> str:
-        """SHA-256 of the bytes of its files.
 
-        Raises:
-            DataError: one cannot be read.
-        """
-        digest = hashlib.sha256(self.kind.encode())
-        digest.update(self.name.encode())
-        for path in self.files:
-            digest.update(path.name.encode() + b"\0" + _digest(path))
-        return digest.hexdigest()
+def digests_of(recordings: Iterable[Recording]) -> list[str]:
+    """SHA-256 of the kind, the name and the bytes of each recording's files.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    read: dict[Path, bytes] = {}  # many recordings may be in one file
+    found = []
+    for recording in recordings:
+        digest = hashlib.sha256(f"{recording.kind} {recording.name}".encode())
+        for path in recording.files:
+            if path not in read:
+                read[path] = _digest(path)
+            digest.update(path.name.encode() + b"\0" + read[path])
+        found.append(digest.hexdigest())
+    return found
 
 
-@lru_cache(maxsize=1)
 def _digest(path: Path) -> bytes:
-    """Of a file's bytes; many recordings may be in one."""
     digest = hashlib.sha256()
     with (
         refusing(DataError, f"{path} cannot be read", "check its path and mode"),

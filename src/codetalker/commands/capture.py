@@ -14,7 +14,7 @@ from codetalker.capture.clips import Captured, Rejected, clips_of
 from codetalker.capture.film import length
 from codetalker.capture.folder import RECORD, SHEET, CorpusFolder
 from codetalker.capture.landmarks import Landmarks
-from codetalker.capture.recordings import Recording, find_recordings
+from codetalker.capture.recordings import Recording, digests_of, find_recordings
 from codetalker.capture.sheet import write_sheet
 from codetalker.capture.tracker import Tracker
 from codetalker.data.phones import read_phones
@@ -66,7 +66,7 @@ def capture(
         folder.written([recording.name for recording in found]),
         [file for recording in found for file in recording.files],
     )
-    digests = [recording.digest() for recording in found]
+    digests = digests_of(found)
     speaker = speaker or output.resolve().name
     said = {} if phones is None else {clip.name: clip for clip in read_phones(phones)}
     heard = [said[name].digest() for name in sorted(said)]
