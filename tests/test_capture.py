@@ -230,10 +230,12 @@ def test_a_corpuss_own_landmarks_are_fitted_again(motion: Motion, tmp_path: Path
 
 
 def test_a_folder_gives_each_take_and_film_once(tmp_path: Path) -> None:
-    for name in ("a_cal.csv", "a_raw.csv", "a.mov", "b_neutral.csv", "c.mp4", "notes.md", "c.wav"):
+    for name in ("a_cal.csv", "a_raw.csv", "a.mov", "b_neutral.csv", "c.mp4", "notes.md", "c.wav",
+                 "take.json", "d.json", "d.wav"):  # fmt: skip
         (tmp_path / name).touch()
     found = {(r.name, r.kind, r.motion.name) for r in find_recordings([tmp_path])}
-    assert found == {("a", "take", "a_cal.csv"), ("c", "film", "c.mp4")}
+    films, takes = {("c", "film", "c.mp4")}, {("a", "take", "a_cal.csv"), ("d", "take", "d.json")}
+    assert found == films | takes
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,8 @@ def clips_of(
             found.rejected.append(Rejected(take, str(error)))
     for clip in made:
         measured, reason = _heard(clip, talker, align)
+        if any(clip.name == other.name for other in found.clips):
+            reason = f"another clip is called {clip.name}; rename one"
         if reason is None:
             found.clips.append(measured)
         else:

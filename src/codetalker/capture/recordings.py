@@ -24,6 +24,8 @@ FILMS = (
 _SOUNDS = (".wav", ".flac", ".m4a", ".mp3", ".aac", ".ogg", ".opus", ".aif", ".aiff", ".caf")
 _VARIANTS = ("_cal", "_raw", "_neutral")
 """What Live Link Face adds to a take's name: calibrated, as it was, the face at rest."""
+_ANYTHING = (".json", ".txt")
+"""What files of these kinds are, only their sound tells."""
 _PIECE = 1 << 20
 
 
@@ -79,10 +81,10 @@ def _digest(path: Path) -> bytes:
 
 
 def find_recordings(inputs: Iterable[Path]) -> list[Recording]:
-    """The recordings of files and folders; names that occur twice get the folder's before them.
+    """The recordings of files and folders.
 
-    In a folder, a film beside a take of its name is the take's sound, and of a take's variants the
-    calibrated one is taken.
+    In a folder, a film beside a take of its name is the take's sound, of a take's variants the
+    calibrated one is taken, and JSON and text are takes if a sound of their name is there.
 
     Raises:
         DataError: an input does not exist, is of no known kind, or holds none; or names clash.
@@ -112,6 +114,7 @@ def _of_folder(folder: Path) -> list[Recording]:
     chosen = [calibrated.get(base, path) for base, path in sorted(takes.items())]
     chosen = [path for path in chosen if not path.stem.endswith("_neutral")]
     recordings = [recording for path in chosen for recording in _of_file(path)]
+    recordings = [r for r in recordings if r.sound or r.motion.suffix.lower() not in _ANYTHING]
     sounds = {recording.sound for recording in recordings}
     films = [path for path in files if path.suffix.lower() in FILMS and path not in sounds]
     return recordings + [recording for path in films for recording in _of_file(path)]

@@ -52,7 +52,7 @@ class Tracker:
 
         Raises:
             DataError: the film cannot be read, or holds no picture.
-            OptionError: the interpreter cannot be run, or has no mediapipe.
+            OptionError: the interpreter cannot be run, has no mediapipe, or it failed.
         """
         seconds = length(film)
         times: list[float] = []
@@ -168,4 +168,4 @@ class _Child:
                 f"{python} has no mediapipe; name a Python that has it with --tracker, or run: "
                 f"{python} -m pip install mediapipe==0.10.14"
             )
-        raise DataError(f"the tracker failed ({lines[-1][:200]}); see docs/capture.md")
+        raise OptionError(f"the tracker failed ({lines[-1][:200]}); see docs/capture.md")
