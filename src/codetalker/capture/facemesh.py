@@ -35,7 +35,9 @@ def main() -> None:
 
 
 def _face_mesh(order: dict):
-    from mediapipe.python.solutions.face_mesh import FaceMesh
+    from mediapipe.python.solutions.face_mesh import (  # pyright: ignore[reportMissingImports]
+        FaceMesh,
+    )
 
     mesh = FaceMesh(refine_landmarks=True, max_num_faces=order["faces"])
 
@@ -47,8 +49,11 @@ def _face_mesh(order: dict):
 
 
 def _landmarker(order: dict):
-    import mediapipe
-    from mediapipe.tasks.python import BaseOptions, vision
+    import mediapipe  # pyright: ignore[reportMissingImports]
+    from mediapipe.tasks.python import (  # pyright: ignore[reportMissingImports]
+        BaseOptions,
+        vision,
+    )
 
     options = vision.FaceLandmarkerOptions(
         base_options=BaseOptions(model_asset_path=order["model"]),
