@@ -110,4 +110,4 @@ def _upright(frame: VideoFrame, aspect: float) -> NDArray[np.uint8]:
     pixels = frame.to_ndarray(
         format="rgb24", width=round(width * scale), height=round(height * scale)
     )
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)), np.uint8)

@@ -50,7 +50,7 @@ class Landmarks:
     @property
     def seen(self) -> NDArray[np.bool_]:
         """(T,) whether there is a face."""
-        return np.isfinite(self.points).all((1, 2), keepdims=True)[:, 0, 0]
+        return np.asarray(np.isfinite(self.points).all((1, 2)))
 
     @property
     def fps(self) -> float:

@@ -7,6 +7,8 @@ clip may be off by a little of its own, as the camera was.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +41,9 @@ def frame_levels(sound: NDArray[np.float32], rate: int, fps: float, count: int) 
     return 10 * np.log10(np.maximum(np.diff(power[edges]) / spans, 1e-10))
 
 
-def neutral_faces(clips: list[Array], silent: list[NDArray[np.bool_]]) -> list[Array]:
+def neutral_faces(
+    clips: Sequence[NDArray[np.floating]], silent: Sequence[NDArray[np.bool_]]
+) -> list[Array]:
     """(468, 3) the face at rest that each clip's motion is measured from.
 
     Args:
@@ -55,11 +59,11 @@ def neutral_faces(clips: list[Array], silent: list[NDArray[np.bool_]]) -> list[A
     every = np.concatenate(resting)
     if len(every) < _LEAST_FRAMES:
         every = np.concatenate([c[g <= narrow] for c, g in zip(clips, gaps, strict=True)])
-    common = np.median(every, axis=0)
+    common = np.median(every.astype(np.float64), axis=0)
     return [common + _own(rest, common) for rest in resting]
 
 
-def _own(rest: Array, common: Array) -> Array:
+def _own(rest: NDArray[np.floating], common: Array) -> Array:
     """How far a clip's rest is off, the more believed the more of it there is."""
     if len(rest) < _LEAST_FRAMES:
         return np.zeros_like(common)

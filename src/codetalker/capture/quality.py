@@ -102,5 +102,5 @@ def measure(
     )
 
 
-def _rms(vectors: Array) -> float:
+def _rms(vectors: NDArray[np.floating]) -> float:
     return float(np.sqrt((vectors**2).sum(-1).mean()))

@@ -53,7 +53,7 @@ def touch_teeth(
     touched = weights.copy()
     frames = np.flatnonzero(wanted)
     if len(frames):
-        mouth = list(MOUTH_CHANNELS)
+        mouth = np.array(MOUTH_CHANNELS)
         share = wanted[frames] * _needed(weights[frames])
         own = weights[np.ix_(frames, mouth)]
         moved = own + share[:, None] * (_pose()[mouth] - own)
