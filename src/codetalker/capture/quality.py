@@ -28,8 +28,6 @@ _MOVES_MM, _FOLLOWS = 0.5, 0.9
 _OFF_MM = 2.5
 """RMS distance of the rig's lips from the landmarks that is too far."""
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Quality:
@@ -76,9 +74,9 @@ class Quality:
 
 
 def measure(
-    displacements: Array,
+    displacements: NDArray[np.floating],
     weights: NDArray[np.float32],
-    pose: Array,
+    pose: NDArray[np.floating],
     lost: float,
     eyes_px: float | None,
 ) -> Quality:
