@@ -63,6 +63,9 @@ COMMANDS = {
     "train": Command(
         "codetalker.commands.train:train", "train a model, stage by stage", "train", parses=True
     ),
+    "capture": Command(
+        "codetalker.commands.capture:capture", "videos and takes of a speaker to a corpus"
+    ),
     "fit-style": Command(
         "codetalker.commands.fit_style:fit_style_command", "a new speaker's style", "train"
     ),

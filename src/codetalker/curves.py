@@ -1,4 +1,4 @@
-"""Curves over time at a frame rate: from one rate to another.
+"""Curves over time: from one frame rate to another, and from uneven times to a frame rate.
 
 In the flow speech -> features -> codes -> **motion** -> mesh -> file. Used by `codetalker.motion`.
 Frame i lies at time i / fps before and after.
@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 
 _LOBES = 3  # of the Lanczos kernel to either side
 _NOISE = 1e-6  # frames; a duration of 0.1 s at 30 fps is 3 frames, not ceil(3.0000000000000004)
+
+
+_USUAL = (24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 120)
+_NEAR, _SAME = 0.1, 0.0005
+"""Of a usual rate: how near uneven times must be to mean it, and exact ones to be it."""
 
 
 def frame_count(duration: float, fps: float) -> int:
@@ -90,3 +95,29 @@ def _band_limited(
         low = np.where(near, np.minimum(low, value), low)
         high = np.where(near, np.maximum(high, value), high)
     return np.clip(total / weight_sum, low, high)
+
+
+def usual_rate(times: NDArray[np.floating]) -> float:
+    """The frame rate of (T,) rising times: a usual one near to the middle of their intervals.
+
+    Two that are a thousandth apart, 30 and 29.97, are told apart by the whole time.
+    """
+    if len(times) < 2:
+        return 25.0
+    rate = 1 / float(np.median(np.diff(times)))
+    mean = (len(times) - 1) / float(times[-1] - times[0])
+    exact = [usual for usual in _USUAL if abs(usual - mean) < _SAME * usual]
+    near = min(exact or _USUAL, key=lambda usual: abs(usual - (mean if exact else rate)))
+    return float(near) if abs(near - rate) < _NEAR * near else rate
+
+
+def between(
+    moments: NDArray[np.floating], times: NDArray[np.floating], values: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(M, ...) values at moments, linearly between (T, ...) ones at rising times; the ends hold."""
+    if len(times) < 2:
+        return np.repeat(values, len(moments), axis=0)
+    after = np.clip(np.searchsorted(times, moments), 1, len(times) - 1)
+    share = np.clip((moments - times[after - 1]) / (times[after] - times[after - 1]), 0, 1)
+    share = share.reshape(-1, *[1] * (values.ndim - 1)).astype(np.float32)
+    return (values[after - 1] * (1 - share) + values[after] * share).astype(np.float32)

@@ -16,15 +16,16 @@ LOOKS = tuple(f"eyeLook{way}{side}" for side in SIDES for way in ("Down", "Up", 
 """The blendshapes that turn the eyes."""
 
 
-def eye_weights(eyes: NDArray[np.float64]) -> dict[str, float]:
-    """The eyeLook weights of both eyes turned (2,) down and to the subject's left, radians."""
-    down, left = eyes
+def eye_weights(eyes: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The eyeLook weights (...) of both eyes turned (..., 2) down and to the subject's left,
+    radians."""
+    down, left = np.moveaxis(eyes, -1, 0)
     weights = {}
     for side, outward in zip(SIDES, (left, -left), strict=True):
-        weights[f"eyeLookDown{side}"] = max(down, 0) / EYE_TURN
-        weights[f"eyeLookUp{side}"] = max(-down, 0) / EYE_TURN_UP
-        weights[f"eyeLookOut{side}"] = max(outward, 0) / EYE_TURN
-        weights[f"eyeLookIn{side}"] = max(-outward, 0) / EYE_TURN
+        weights[f"eyeLookDown{side}"] = np.maximum(down, 0) / EYE_TURN
+        weights[f"eyeLookUp{side}"] = np.maximum(-down, 0) / EYE_TURN_UP
+        weights[f"eyeLookOut{side}"] = np.maximum(outward, 0) / EYE_TURN
+        weights[f"eyeLookIn{side}"] = np.maximum(-outward, 0) / EYE_TURN
     return weights
 
 

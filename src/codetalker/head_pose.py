@@ -31,3 +31,12 @@ def matrices(angles: NDArray[np.floating]) -> NDArray[np.float32]:
         [-sy, sx * cy, cx * cy],
     ]
     return np.moveaxis(np.array(rows), 2, 0).astype(np.float32)
+
+
+def angles_of(turns: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(T, 3, 3) rotation matrices -> (T, 3) angles, the inverse of `matrices` for yaws below a
+    quarter of a circle."""
+    pitch = np.arctan2(turns[:, 2, 1], turns[:, 2, 2])
+    yaw = -np.arcsin(np.clip(turns[:, 2, 0], -1, 1))
+    roll = np.arctan2(turns[:, 1, 0], turns[:, 0, 0])
+    return np.stack([pitch, yaw, roll], 1).astype(np.float64)

@@ -1,6 +1,7 @@
-"""Media: what sound is read from, a file or a pipe, opened so that it leads nowhere else.
+"""Media: what sound and films are read from, a file or a pipe, opened so that it leads nowhere.
 
-In the flow **speech** -> features -> codes -> motion. Used by `codetalker.sound_file`.
+In the flow **speech** -> features -> codes -> motion. Used by `codetalker.sound_file`, and for
+films by `codetalker.capture.film`.
 """
 
 from __future__ import annotations
@@ -36,32 +37,35 @@ _MAX_SPOOLED = 4 << 30
 
 
 @cache
-def _decoders() -> str:
-    """Of sound, those that this FFmpeg has: a picture of 32000 x 32000 is not even looked at."""
+def _decoders(*kinds: str) -> str:
+    """Those that this FFmpeg has: of sound alone, a picture of 32000 x 32000 is not looked at."""
     names = sorted(codecs_available)
-    return ",".join(name for name in names if _decodes_sound(name))
+    return ",".join(name for name in names if _decodes(name, kinds))
 
 
-def _decodes_sound(name: str) -> bool:
+def _decodes(name: str, kinds: tuple[str, ...]) -> bool:
     try:
-        return Codec(name, "r").type == "audio"
+        return Codec(name, "r").type in kinds
     except UnknownCodecError:
         return False
 
 
-def _options() -> dict[str, str]:
+def _options(kinds: tuple[str, ...]) -> dict[str, str]:
     return {
         "format_whitelist": _FORMATS.replace(" ", ","),
-        "codec_whitelist": _decoders(),
+        "codec_whitelist": _decoders(*kinds),
         "protocol_whitelist": "",
     }
 
 
 @contextmanager
-def opened(part: IO[bytes], path: Path) -> Iterator[InputContainer]:
-    """A container that leads nowhere else: bytes have no name, and playlists no reader."""
+def opened(
+    part: IO[bytes], path: Path, kinds: tuple[str, ...] = ("audio",)
+) -> Iterator[InputContainer]:
+    """A container that leads nowhere else: bytes have no name, and playlists no reader. What is not
+    of these kinds, `audio` and `video`, cannot be decoded."""
     try:
-        container = av.open(part, "r", options=_options(), metadata_errors="replace")
+        container = av.open(part, "r", options=_options(kinds), metadata_errors="replace")
     except (av.error.FFmpegError, ValueError):
         raise AudioError(
             f"{path} is not an audio or video file that can be decoded; convert it to WAV or FLAC"

@@ -228,13 +228,16 @@ class Motion:
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> Motion:
-        """Read the `.npz` motion file that `save` writes; it carries no sound.
+        """Read a motion, without its sound, by the suffix of its file.
+
+        `.npz`, `.csv`, `.json` and `.glb` as `save` writes them; what others record: Live Link
+        Face's `.csv`, iFacialMocap's `.txt`, MediaPipe's and ARKit's scores as `.json`, a weights
+        animation in a `.glb`.
 
         Raises:
-            MotionError: there is no such file, or it is no motion file.
+            MotionError: there is no such file, or it holds no motion.
         """
-        from codetalker.files.npz import WEIGHTS, read_motion
+        from codetalker.files.readers import load
 
-        arrays = read_motion(path, WEIGHTS)
-        names, fps = tuple(arrays["names"]), arrays["fps"].item()
-        return Motion(arrays["weights"], names, fps, head=arrays.get("head"))
+        found = load(Path(path))
+        return Motion(found.weights, found.names, found.fps, head=found.head)

@@ -17,6 +17,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from codetalker.downmix import as_floats
@@ -113,7 +114,7 @@ def _one(parts: list[Piece]) -> Piece:
 
 def _placed(source: InputContainer, stream: AudioStream, path: Path, note: Note) -> Iterator[Piece]:
     """The decoded frames, with silence where time stamps leave room."""
-    start = _begins(source, stream)
+    start = begins(source, stream)
     end = None if source.duration is None else source.duration / av.time_base
     at = 0.0  # seconds of sound so far
     shift = None if start is None else -start  # from time stamps to seconds of sound
@@ -211,14 +212,18 @@ def _floats(frame: av.AudioFrame) -> NDArray[np.float32]:
     return as_floats(array)
 
 
-def _begins(source: InputContainer, sound: AudioStream) -> float | None:
+def moving_pictures(source: InputContainer) -> list[VideoStream]:
+    """The film's tracks, of which the cover of an album is none."""
+    return [s for s in source.streams.video if not s.disposition & Disposition.attached_pic]
+
+
+def begins(source: InputContainer, sound: AudioStream | None = None) -> float | None:
     """Seconds of the first picture on the container's clock; of the sound without moving pictures;
     None where nothing is stamped."""
-    pictures = [s for s in source.streams.video if not s.disposition & Disposition.attached_pic]
     starts = [
         float(stream.start_time * (stream.time_base or 0))
-        for stream in pictures or [sound]
-        if stream.start_time is not None
+        for stream in moving_pictures(source) or [sound]
+        if stream is not None and stream.start_time is not None
     ]
     return min(starts, default=None)
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.errors import MotionError
+from codetalker.least_squares import least_squares
 from codetalker.rig import bundled_head
 
 _POSES: dict[str, dict[str, float]] = {
@@ -80,8 +81,6 @@ _CALM = 0.005
 """Of the poses' mean square, against large shares that cancel each other."""
 _ONE = 1 - 1e-6
 """So that a sum is not more than 1 in float32."""
-_STEPS, _STILL = 500, 1e-6
-"""At most, and the change of any share in a step at which they end."""
 
 
 def to_visemes(weights: ArrayLike) -> NDArray[np.float32]:
@@ -133,23 +132,12 @@ def off_visemes(weights: ArrayLike) -> NDArray[np.float64]:
 def _shares(
     weights: ArrayLike, names: tuple[str, ...], form: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """(T, len(names)) shares from 0, summing to 1 at most, whose poses are closest to the frames:
-    accelerated projected gradient (Beck and Teboulle 2009)."""
+    """(T, len(names)) shares from 0, summing to 1 at most, of the poses closest to the frames."""
     poses = _poses(names)
     meant = _rows(weights, len(ARKIT_NAMES)) @ form @ poses.T
     curvature = poses @ form @ poses.T
     curvature += _CALM * np.trace(curvature) / len(names) * np.eye(len(names))
-    step = 1 / np.linalg.eigvalsh(curvature)[-1]
-    shares = ahead = np.zeros_like(meant)
-    pace = np.ones((len(meant), 1))
-    for _ in range(_STEPS):
-        before, shares = shares, within_one(ahead - step * (ahead @ curvature - meant))
-        change = shares - before
-        if np.abs(change).max(initial=0) < _STILL:
-            break
-        uphill = ((ahead - shares) * change).sum(axis=1, keepdims=True) > 0
-        pace, last = np.where(uphill, 1, (1 + np.sqrt(1 + 4 * pace**2)) / 2), pace
-        ahead = shares + np.where(uphill, 0, (last - 1) / pace) * change
+    shares = least_squares(curvature, meant, np.zeros_like(meant), within_one)
     return shares.astype(np.float32)
 
 

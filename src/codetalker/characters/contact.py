@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codetalker.arkit import ARKIT_NAMES
+from codetalker.least_squares import least_squares
 from codetalker.rig import Rig, bundled_head
 from codetalker.visemes import within_one
 
@@ -39,7 +40,6 @@ _PARTED, _PRESSED = 0.05, 0.03
 """Of the open range: the gap of lips at rest that counts as none, and how far lips press."""
 _LEAST_OPEN = 0.05
 """Of the mouth's width: what a wide open jaw parts the lips by, if they are lips."""
-_STEPS = 300
 
 Weights = NDArray[np.float32]
 Curves = NDArray[np.float64]
@@ -166,20 +166,12 @@ def _least_squares(
     effect: Curves, wanted: Curves, start: Curves, ease: float, shared: bool
 ) -> Curves:
     """(T, M) weights w from 0 to 1, or to where they start, with the least |w effect - wanted|^2 +
-    |ease (w - start)|^2: accelerated projected gradient (Beck and Teboulle 2009), all frames at
-    once. Where they are `shared`, they sum to 1 at most."""
+    |ease (w - start)|^2. Where they are `shared`, they sum to 1 at most."""
     curvature = effect @ effect.T + ease**2 * np.eye(len(effect))
     slope = wanted @ effect.T + ease**2 * start
     lowest, highest = np.minimum(start, 0), np.maximum(start, 1)
-    step = 1 / np.linalg.eigvalsh(curvature)[-1]
-    weights = ahead = start
-    pace = 1.0
-    for _ in range(_STEPS):
-        moved = ahead + step * (slope - ahead @ curvature)
-        before, weights = weights, within_one(moved) if shared else moved.clip(lowest, highest)
-        pace, last = (1 + np.sqrt(1 + 4 * pace**2)) / 2, pace
-        ahead = weights + (last - 1) / pace * (weights - before)
-    return weights
+    within = within_one if shared else lambda weights: weights.clip(lowest, highest)
+    return least_squares(curvature, slope, start, within)
 
 
 @lru_cache(maxsize=1)

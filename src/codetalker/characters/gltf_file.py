@@ -140,10 +140,37 @@ class Asset:
 
 
 @dataclass(frozen=True)
-class Named:
-    """An animation (5.6)."""
+class Target:
+    """Of an animation's channel (5.8)."""
+
+    path: str
+    node: int | None = None
+
+
+@dataclass(frozen=True)
+class Channel:
+    """5.7."""
+
+    sampler: int
+    target: Target
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Of an animation (5.6)."""
+
+    input: int
+    output: int
+    interpolation: str = "LINEAR"
+
+
+@dataclass(frozen=True)
+class Animation:
+    """5.5."""
 
     name: str = ""
+    channels: tuple[Channel, ...] = ()
+    samplers: tuple[Sampler, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,7 +186,7 @@ class Gltf:
     meshes: tuple[Mesh, ...] = ()
     nodes: tuple[Node, ...] = ()
     skins: tuple[Skin, ...] = ()
-    animations: tuple[Named, ...] = ()
+    animations: tuple[Animation, ...] = ()
     extensions: dict[str, Any] = field(default_factory=dict)
     extensionsUsed: tuple[str, ...] = ()
 

@@ -5,12 +5,19 @@ In the flow speech -> features -> codes -> motion -> mesh -> **file**.
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from codetalker.arkit import ARKIT_NAMES
+from codetalker.errors import MotionError
+from codetalker.files.sampled import Sampled, sampled
+from codetalker.reading import Malformed, read_regular, refusing
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
@@ -40,6 +47,68 @@ right, as its eye angles show in recorded takes."""
 _TIMECODE_RATE = 60  # Unreal's importer divides the frame field by 60, whatever the take's rate,
 _FAST_FIELD = 31  # if a whole frame field of the take reaches this; else by 30
 _LONGEST_STEP = 0.4  # seconds between rows that hold a pose: one of them has such a field
+
+
+_SLOW_RATE = 30
+_TIMECODE = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+(?:\.\d+)?)")
+_MAX_BYTES = 1 << 30
+_DAY = 24 * 3600.0
+
+
+def read_livelink(path: Path) -> Sampled:
+    """A take of the app, or what `write_livelink` has written; rows that are missing are filled.
+
+    Raises:
+        MotionError: there is no such file, or it is no such take.
+    """
+    return _read(path)[0]
+
+
+def starting_timecode(path: Path) -> float:
+    """Seconds after midnight of a take's first row.
+
+    Raises:
+        MotionError: as `read_livelink`.
+    """
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[Sampled, float]:
+    what, remedy = f"{path} is no Live Link Face take", "export the take's CSV again"
+    with refusing(MotionError, what, remedy):
+        text = read_regular(path, _MAX_BYTES).decode("utf-8-sig")
+        header, *rows = (row for row in csv.reader(text.splitlines()) if row)
+        if header[0].strip().lower() != "timecode":
+            raise Malformed("its first column is not Timecode")
+        # a take that was cut off ends within a row
+        rows = rows[:-1] if rows and len(rows[-1]) < len(header) else rows
+        if not rows or any(len(row) != len(header) for row in rows):
+            raise Malformed("its rows and its header differ in length")
+        columns = {name.strip().lower(): place for place, name in enumerate(header)}
+        times = _seconds([row[0] for row in rows])
+        values = np.array([[value or 0 for value in row[1:]] for row in rows], np.float32)
+        if not np.isfinite(values).all():
+            raise Malformed("it holds NaN or infinity")
+        names = [name for name in ARKIT_NAMES if name.lower() in columns]
+        weights = values[:, [columns[name.lower()] - 1 for name in names]]
+        head = None
+        if all(name.lower() in columns for name in _HEAD):
+            turned = values[:, [columns[name.lower()] - 1 for name in _HEAD]]
+            head = turned * np.array([*_HEAD.values()], np.float32)
+        return sampled(times, names, weights, head if head is not None and head.any() else None), (
+            float(times[0])
+        )
+
+
+def _seconds(timecodes: list[str]) -> NDArray[np.float64]:
+    """(T,) seconds after midnight of HH:MM:SS:FF.mmm, rising through midnight."""
+    parts = [_TIMECODE.fullmatch(code.strip()) for code in timecodes]
+    if None in parts:
+        raise Malformed(f"{timecodes[parts.index(None)]!r} is no timecode")
+    hour, minute, second, frame = np.array([p.groups() for p in parts if p], np.float64).T
+    rate = _TIMECODE_RATE if (frame >= _SLOW_RATE).any() else _SLOW_RATE
+    seconds = hour * 3600 + minute * 60 + second + frame / rate
+    return seconds + _DAY * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -_DAY / 2)
 
 
 def write_livelink(path: Path, motion: Motion) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from codetalker.arrays import Arrays, Field, open_npz
 from codetalker.errors import MotionError
+from codetalker.files.sampled import Sampled
 from codetalker.reading import refusing
 
 if TYPE_CHECKING:
@@ -82,3 +83,14 @@ def read_motion(path: str | os.PathLike[str], layout: Mapping[str, Field]) -> Ar
                 f"{path} has format version {version}; upgrade codetalker-face to read it"
             )
         return file.read(layout)
+
+
+def read_weights(path: Path) -> Sampled:
+    """The motion that `write_weights` has written; it carries no sound.
+
+    Raises:
+        MotionError: as `read_motion`.
+    """
+    arrays = read_motion(path, WEIGHTS)
+    names, fps = tuple(arrays["names"]), arrays["fps"].item()
+    return Sampled(arrays["weights"], names, fps, arrays.get("head"))

@@ -1,0 +1,1 @@
+"""From a filmed face to a corpus: landmarks, a still head, the rig's weights, figures."""
