@@ -16,6 +16,7 @@ import torch
 
 from codetalker.audio import SAMPLE_RATE
 from codetalker.data.store import Store, StoreClip
+from codetalker.paper.clips import TrainingClips
 from codetalker.paper.config import preset
 from codetalker.paper.model import PaperModel
 from codetalker.paper.recipe import (
@@ -25,7 +26,6 @@ from codetalker.paper.recipe import (
     PaperCodecRecipe,
     PaperTalkerRecipe,
 )
-from codetalker.paper.clips import TrainingClips
 from codetalker.paper.training import PaperCodecTraining, PaperTalkerTraining
 
 
