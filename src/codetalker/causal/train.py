@@ -22,9 +22,8 @@ from codetalker.causal.codec import Codec
 from codetalker.causal.features import FeatureSet, Stream, extract, feature_set
 from codetalker.causal.hearing import Hearing
 from codetalker.causal.joined import joined_streams, phone_streams
-from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.talker import TalkerConfig
-from codetalker.causal.teaching import taught
+from codetalker.causal.teaching import Teacher, taught
 from codetalker.causal.to_onnx import Trained, export_bundle
 from codetalker.causal.train_talker import (
     TalkerData,
@@ -93,7 +92,7 @@ def train_causal(
     notes: dict[str, str],
     phones: Sequence[PhoneClip] = (),
     aligned: Sequence[PhoneClip] = (),
-    teachers: Sequence[CausalTalker] = (),
+    teachers: Sequence[Teacher] = (),
 ) -> None:
     """Train the talker; the first process then writes `folder/bundle`.
 
@@ -128,7 +127,7 @@ def train_causal(
     source = {
         "clips": values_digest(used),
         "phones": values_digest(clip.digest() for clip in (*phones, *aligned)),
-        "teachers": [teacher.bundle.digest for teacher in teachers],
+        "teachers": [teacher.digest for teacher in teachers],
         "styles": styles,
         "passes": passes,
         "speech": tensors_digest(encoder.state_dict()),
@@ -187,9 +186,7 @@ class Listener:
             sets.append(self._set(str(number), streams, self.seed + number, seconds))
         return sets
 
-    def phones(
-        self, clips: Sequence[PhoneClip], teachers: Sequence[CausalTalker]
-    ) -> list[FeatureSet]:
+    def phones(self, clips: Sequence[PhoneClip], teachers: Sequence[Teacher]) -> list[FeatureSet]:
         """One augmented pass over phone-timed speech, if there is any, with the teachers' motion.
 
         Raises:
@@ -198,7 +195,7 @@ class Listener:
         if not clips:
             return []
         digests = [clip.digest() for clip in clips]
-        self._check_source("phones.txt", digests + [t.bundle.digest for t in teachers])
+        self._check_source("phones.txt", digests + [teacher.digest for teacher in teachers])
         fps, channels = self.hearing.windows.fps, len(bundled_head().blendshape_names)
 
         def streams(random: np.random.Generator) -> Iterator[Stream]:

@@ -21,8 +21,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from codetalker.causal.articulation import NOTHING, TEETH, PhoneLoss
+from codetalker.causal.articulation import NOTHING, OPEN, TEETH, PhoneLoss
 from codetalker.causal.codec import Codec
 from codetalker.causal.features import FeatureSet
 from codetalker.causal.generator import Generator, free_run
@@ -59,6 +60,7 @@ class TalkerRecipe:
         taught: weight of a teacher's motion where no captured one is known, in the neutral style.
         shut, open, teeth, height, round, rest: weights of what phones ask for; see `PhoneLoss`.
         commitment: weight of the distance to the nearest codes where no true ones are known.
+        averaging: share of the past in the running mean of the weights, which is what is kept.
     """
 
     batch: int = 20
@@ -85,6 +87,7 @@ class TalkerRecipe:
     round: float = 0.25
     rest: float = 1.0
     commitment: float = 0.5
+    averaging: float = 0.985
 
 
 TALKER_PLAN = Plan(
@@ -207,6 +210,8 @@ class TalkerTraining(nn.Module):
     ) -> None:
         super().__init__()
         self.talker = talker
+        self.averaged = AveragedModel(talker, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
+        self.averaged.requires_grad_(False)
         self._frozen = (codec,)  # in a tuple: not part of the checkpoint
         self.geometry = GeometryLoss(rig, GeometryWeights())
         self.articulation = ArticulationLoss(rig, codec.config.fps)
@@ -237,9 +242,7 @@ class TalkerTraining(nn.Module):
         )
         values |= self.phones(motion, asked)
         if len(motion) > count:
-            values["taught"] = self._taught_loss(
-                motion[count:], batch.motion[count:, lead:], compared[count:]
-            )
+            values["taught"] = self._taught_loss(motion[count:], batch, compared[count:])
             queried = codec.config.queried
             nearest = codec.quantizer.embedding(quantized.indices[count:, :, :queried])
             values["commitment"] = F.mse_loss(features[count:, :, :queried], nearest)
@@ -262,13 +265,15 @@ class TalkerTraining(nn.Module):
         return targets
 
     def _compared(self, batch: Batch, neutral: Tensor, asked: Tensor) -> Tensor:
-        """(B, T, K) where motion is compared: a corpus's where it is known, but not the mouth
-        where phones ask for something else; a teacher's mouth in the neutral style."""
+        """(B, T, K) where motion is compared: a corpus's where it is known, a teacher's mouth in
+        the neutral style; but not the mouth where phones ask for something else, the lip at the
+        teeth or lips that are not shut."""
         lead, count = self.sample.lead, self.recipe.batch
         mask = batch.mask[:, lead:].clone()
-        teeth = (asked[:count, :, TEETH] > 0).float()
-        beside = F.max_pool1d(teeth, 3, 1, 1)[..., None]
-        mask[:count] *= 1 - beside * self.mouth
+        shut = batch.motion[:, lead:] @ self.phones.gap < self.phones.OPENED
+        else_ = (asked[..., TEETH] > 0) | shut & (asked[..., OPEN] > 0)
+        beside = F.max_pool1d(else_.float(), 3, 1, 1)[..., None]
+        mask *= 1 - beside * self.mouth
         mask[count:] *= neutral[count:, None, None]
         mask[count:, :lead][self._later(batch)] = 0
         return mask
@@ -278,13 +283,17 @@ class TalkerTraining(nn.Module):
         their first frames is not known."""
         return batch.known[self.recipe.batch :, self.sample.lead - 1]
 
-    def _taught_loss(self, motion: Tensor, true: Tensor, mask: Tensor) -> Tensor:
+    def _taught_loss(self, motion: Tensor, batch: Batch, compared: Tensor) -> Tensor:
         """Distance from a teacher's motion, and from how far it moves, in the sequences that have
         one throughout: without, only pauses are known."""
-        mask, settled = mask * self.mouth, slice(self.sample.lead, None)
-        taught = mask[:, settled].amax(-1).amin(-1) > 0
+        lead, settled = self.sample.lead, slice(self.sample.lead, None)
+        spoken = slice(self.recipe.batch, None)
+        mask = compared * self.mouth
+        known = batch.mask[spoken, 2 * lead :] * self.mouth
+        taught = (known.amax(-1).amin(-1) > 0) & (mask.amax((1, 2)) > 0)
         if not taught.any():
             return motion.new_zeros(())
+        true = batch.motion[spoken, lead:]
         motion, true, mask = motion[taught], true[taught], mask[taught]
         spread = self.articulation.spread(motion[:, settled], true[:, settled])
         return self.geometry(motion, true, mask) + spread
@@ -414,13 +423,17 @@ def train_talker(
     training = TalkerTraining(talker, codec, rig, sampler, recipe).to(device)
 
     def evaluate() -> dict[str, float]:
-        return free_running_figures(talker, codec, rig, data.validation, data.windows.fps)
+        kept = training.averaged.module
+        return free_running_figures(kept, codec, rig, data.validation, data.windows.fps)
 
     record = run_record(
         "talker", model=config, recipe=recipe, codec=codec.state_dict(),
         data={**data.source, "windows": asdict(data.windows)},
     )  # fmt: skip
-    fit(training, plan, training.losses, evaluate, folder, watch="lve_mm2", config=record)
+    fit(
+        training, plan, training.losses, evaluate, folder, watch="lve_mm2",
+        after_step=lambda step: training.averaged.update_parameters(talker), config=record,
+    )  # fmt: skip
 
 
 def load_talker(path: Path) -> tuple[TalkerNet, SpeechWindows]:
@@ -436,7 +449,7 @@ def load_talker(path: Path) -> tuple[TalkerNet, SpeechWindows]:
     try:
         windows = SpeechWindows(**record["data"]["windows"])
         talker = TalkerNet(TalkerConfig.of(record["model"]), windows)
-        talker.load_state_dict(part_of(state, "talker"))
+        talker.load_state_dict(part_of(state, "averaged.module"))
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise undescribed(path, "talker") from None
     return talker.eval(), windows

@@ -75,6 +75,7 @@ class TalkerStage:
         phones: folders of phone-timed speech; see docs/data.md.
         aligned: a folder with the phones of the corpus's clips, by their names.
         teachers: models whose motion is learned in phone-timed speech, which has none.
+        teacher_style: the style or blend of styles in which they speak; their default one if none.
         passes: augmented passes over the corpus, beside the clean one.
         model: sizes.
         recipe: losses and batches.
@@ -90,6 +91,7 @@ class TalkerStage:
     phones: tuple[Path, ...] = ()
     aligned: Path | None = None
     teachers: tuple[Path, ...] = ()
+    teacher_style: str | None = None
     passes: int = 2
     model: TalkerSizes = field(default_factory=TalkerSizes)
     recipe: TalkerRecipe = field(default_factory=TalkerRecipe)
@@ -114,12 +116,13 @@ class TalkerStage:
         )
         timed = [clip for folder in self.phones for clip in read_phones(folder)]
         aligned = () if self.aligned is None else read_phones(self.aligned)
-        teachers = [load_teacher(folder, codec.config.fps) for folder in self.teachers]
+        style, fps = self.teacher_style, codec.config.fps
+        teachers = [load_teacher(folder, fps, style) for folder in self.teachers]
         notes = {"corpus": self.corpus.name, "clips": str(sum(c.split == "train" for c in clips))}
         if timed:
             notes["phones"] = f"{sum(clip.duration for clip in timed) / 60:.0f} min without motion"
         if teachers:
-            notes["teachers"] = ", ".join(teacher.bundle.digest for teacher in teachers)
+            notes["teachers"] = ", ".join(teacher.digest for teacher in teachers)
         with processes.joined(self.device) as device:
             train_causal(
                 clips, codec, find_whisper(self.whisper), self.out,
