@@ -161,11 +161,11 @@ class Rendition:
         from codetalker.talker import StreamingTalker
 
         talker, track = self.talker, self.wishes.track
-        as_it_comes = len(paths) == 1 and flows(paths[0])
-        if as_it_comes and self.options["fps"] in (None, talker.fps):
-            if isinstance(talker, StreamingTalker):
-                yield self._as_it_comes(talker, heard(recording, track), paths[0], silent)
-                return
+        own_rate = self.options["fps"] in (None, talker.fps)
+        as_it_comes = len(paths) == 1 and flows(paths[0]) and own_rate
+        if as_it_comes and isinstance(talker, StreamingTalker):
+            yield self._as_it_comes(talker, heard(recording, track), paths[0], silent)
+            return
         with ProgressBar(recording.name, silent=silent) as bar:
             waveform = Waveform.load(recording, track)
             made = talker.animate(waveform, **self.options, progress=bar.update)
