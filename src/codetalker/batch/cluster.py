@@ -24,6 +24,7 @@ from codetalker.errors import MissingExtraError, OptionError
 LOCAL = "local"
 """An address: a cluster of this machine alone, which lives as long as we."""
 _BLOCKS, _LARGEST_BLOCK = 1000, 64
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 _STORE = 256 << 20
 """Bytes of the object store of a local cluster; what passes through it is small."""
 
@@ -59,7 +60,8 @@ def on_cluster(
         MissingExtraError: Ray is not installed.
         OptionError: no cluster answers there.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray.data
@@ -107,4 +109,5 @@ def _join(address: str, count: int | None) -> None:
     except (ConnectionError, ValueError, RuntimeError) as error:
         why = " ".join(str(error).split())[:200]
         raise OptionError(f"no Ray cluster answers at {address} ({why}); correct --ray") from None
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
