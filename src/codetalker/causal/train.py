@@ -244,6 +244,7 @@ class Listener:
         if not path.exists():
             with ProgressBar(f"features, {name}", seconds) as bar:
                 feature_set(
+                    path,
                     streams(np.random.default_rng(seed)),
                     self.encoder,
                     self.hearing.windows,
@@ -251,7 +252,7 @@ class Listener:
                     np.random.default_rng((seed, 1)),
                     loudness=self.hearing.loudness,
                     progress=bar.advance,
-                ).save(path)
+                )
         return FeatureSet.load(path)
 
     def _check_source(self, name: str, digests: list[str]) -> None:

@@ -449,5 +449,5 @@ def _stream_codes(data: FeatureSet, codec: Codec, windows: SpeechWindows) -> NDA
     parts = []
     for a, b in pairwise(bounds):
         motion = torch.from_numpy(data.weights[a:b].copy()).to(codec.order.device)
-        parts.append(codec.quantizer.nearest(codec.encode(motion[None]))[0])
-    return torch.cat(parts).short().cpu().numpy()
+        parts.append(codec.quantizer.nearest(codec.encode(motion[None]))[0].short().cpu())
+    return torch.cat(parts).numpy()
