@@ -47,7 +47,12 @@ class Run:
 
 
 def main(
-    clips: int = 100, many: int = 0, ray: bool = False, workers: int = 2, turns: int = 2
+    clips: int = 100,
+    many: int = 0,
+    ray: bool = False,
+    workers: int = 2,
+    turns: int = 2,
+    model: str = "studio",
 ) -> None:
     """Print the tables.
 
@@ -57,17 +62,18 @@ def main(
         ray: the several workers are also those of a local Ray.
         workers: how many several are.
         turns: how often each side runs; the best counts.
+        model: folder or name.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if clips:
-            _throughput(folder, clips, workers, ray, turns)
+            _throughput(folder, clips, workers, ray, turns, model)
         if many:
-            _memory(folder, many, workers)
+            _memory(folder, many, workers, model)
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
-def _throughput(folder: Path, clips: int, workers: int, ray: bool, turns: int) -> None:
+def _throughput(folder: Path, clips: int, workers: int, ray: bool, turns: int, model: str) -> None:
     sounds = folder / "clips"
     sounds.mkdir()
     for i in range(clips):
@@ -78,7 +84,7 @@ def _throughput(folder: Path, clips: int, workers: int, ray: bool, turns: int) -
     runs: dict[str, list[Run]] = {side: [] for side in sides}
     for _ in range(turns):
         for side, options in sides.items():
-            runs[side].append(_run(sounds, folder / "out", options))
+            runs[side].append(_run(sounds, folder / "out", [*options, "--model", model]))
     table = Table(f"{clips} recordings of 6 s", "command, s", "clips/s", "s each", "speed-up")
     best = {side: max(own, key=lambda run: run.rate) for side, own in runs.items()}
     for side, run in best.items():
@@ -88,7 +94,7 @@ def _throughput(folder: Path, clips: int, workers: int, ray: bool, turns: int) -
     Console(width=100).print(table)
 
 
-def _memory(folder: Path, many: int, workers: int) -> None:
+def _memory(folder: Path, many: int, workers: int, model: str) -> None:
     sounds = folder / "many"
     sounds.mkdir()
     write_speech(folder / "speech.wav", 1)
@@ -100,7 +106,7 @@ def _memory(folder: Path, many: int, workers: int) -> None:
             (36 + 2 * SHORT).to_bytes(4, "little"),
         )
         (sounds / f"{i:05}.wav").write_bytes(short)
-    run = _run(sounds, folder / "out", ["--workers", str(workers)])
+    run = _run(sounds, folder / "out", ["--workers", str(workers), "--model", model])
     table = Table(f"memory over {many} recordings of 0.3 s", "driver, MB", f"{workers} workers, MB")
     for share in (0.1, 0.25, 0.5, 0.75, 0.98):
         driver, others = run.memory[int(share * len(run.memory))]

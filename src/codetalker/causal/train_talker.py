@@ -405,11 +405,17 @@ def train_talker(
     recipe: TalkerRecipe,
     plan: Plan,
     device: torch.device,
+    start: TalkerNet | None = None,
 ) -> None:
-    """Train on features and the motion that belongs to them; resume what is there."""
+    """Train on features and the motion that belongs to them; resume what is there.
+
+    `start` is a talker of that configuration whose weights are the first ones.
+    """
     plan = plan.among(processes.count())
     torch.manual_seed(plan.seed)
     talker, codec = TalkerNet(config, data.windows), codec.to(device)
+    if start is not None:
+        talker.load_state_dict(start.state_dict())
     sampler = Sampler(data.sets, codec, data.windows, recipe, plan.seed, data.phones)
     training = TalkerTraining(talker, codec, rig, sampler, recipe).to(device)
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from codetalker.disk import replacing
 
 RUN = "run.json"
-WRITTEN = (RUN, "log.jsonl", "last.pt", "best.pt", "features", "bundle", "model")
+WRITTEN = (RUN, "log.jsonl", "last.pt", "best.pt", "features", "encoder", "bundle", "model")
 """What a run, of either wing, makes in its folder."""
 
 
