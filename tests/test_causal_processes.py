@@ -122,7 +122,7 @@ def test_two_machines_of_which_a_worker_is_killed_end_with_the_same_weights(
     corpus: Path, tmp_path: Path
 ) -> None:
     """Two launchers that meet at an address of the loopback; both start their workers again."""
-    plan = ("--plan.steps", "12", "--plan.evaluate-every", "3")
+    plan = ("--plan.steps", "40", "--plan.evaluate-every", "4")
     options = ("codec", "--corpus", corpus, *SHORT, *plan, *AT_ONCE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -151,7 +151,7 @@ def test_two_machines_of_which_a_worker_is_killed_end_with_the_same_weights(
             machine.kill()
     train_alone(*options, "-o", tmp_path / "alone")
     states = [load_checkpoint(tmp_path / run / "last.pt") for run in ("alone", "together")]
-    assert states[0]["step"] == states[1]["step"] == 12
+    assert states[0]["step"] == states[1]["step"] == 40
     torch.testing.assert_close(*(state["model"] for state in states), rtol=0, atol=0)
 
 
