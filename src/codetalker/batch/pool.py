@@ -13,9 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from codetalker.batch.work import ENVIRONMENT, MODULE, Plan, Row, blank
+from codetalker.batch.work import Plan, Row, blank
 from codetalker.workers import BrokeDown, TookTooLong, Workers
 
+_MODULE = "codetalker.batch.work"
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Of a worker: there is one for each core."""
 _TRIES = 2
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
@@ -26,7 +29,7 @@ def workers(count: int, seconds: float) -> Workers:
     Args:
         seconds: that one may take.
     """
-    return Workers(MODULE, count, seconds, ENVIRONMENT)
+    return Workers(_MODULE, count, seconds, _ENVIRONMENT)
 
 
 async def row_of(workers: Workers, plan: Plan, recording: dict[str, Any]) -> Row:

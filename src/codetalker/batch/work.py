@@ -44,9 +44,6 @@ except ImportError:  # a system without limits
     resource = None
 
 Row = dict[str, Any]
-MODULE = "codetalker.batch.work"
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Of a worker: there is one for each core."""
 
 
 @dataclass(frozen=True)
