@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,6 +116,43 @@ def test_two_processes_make_one_run_that_equals_one_process_with_two_shares(
     first, second = (load_bundle(run / "talker" / "bundle") for run in (alone, together))
     assert first.speech == second.speech
     assert first.talker == second.talker
+
+
+def test_two_machines_of_which_a_worker_is_killed_end_with_the_same_weights(
+    corpus: Path, tmp_path: Path
+) -> None:
+    """Two launchers that meet at an address of the loopback; both start their workers again."""
+    plan = ("--plan.steps", "40", "--plan.evaluate-every", "4")
+    options = ("codec", "--corpus", corpus, *SHORT, *plan, *AT_ONCE)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = f"127.0.0.1:{free.getsockname()[1]}"
+    launch = (
+        sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1",
+        "--rdzv-backend", "c10d", "--rdzv-endpoint", meeting, "--rdzv-id", "tests",
+        "--local-addr", "127.0.0.1", "--max-restarts", "3", "-m", "codetalker", "train",
+        *map(str, options), "-o", str(tmp_path / "together"),
+    )  # fmt: skip
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    machines = [subprocess.Popen(launch, env=environment, **quiet) for _ in range(2)]
+    try:
+        log = tmp_path / "together" / "log.jsonl"
+        for _ in range(6000):
+            if log.exists() and log.read_text().count("\n"):
+                break
+            time.sleep(0.05)
+        launcher = machines[1].pid
+        worker = Path(f"/proc/{launcher}/task/{launcher}/children").read_text()
+        os.kill(int(worker), signal.SIGKILL)
+        assert [machine.wait(timeout=1200) for machine in machines] == [0, 0]
+    finally:
+        for machine in machines:
+            machine.kill()
+    train_alone(*options, "-o", tmp_path / "alone")
+    states = [load_checkpoint(tmp_path / run / "last.pt") for run in ("alone", "together")]
+    assert states[0]["step"] == states[1]["step"] == 40
+    torch.testing.assert_close(*(state["model"] for state in states), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("options", [("--device", "abacus"), ("--plan.shares", "0")])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +71,12 @@ def one(clips: list[Clip], seed: int = 0, augment: bool = False) -> Stream:
     return stream
 
 
-def heard(clips: list[Clip], styles: tuple[str, ...], **options: object) -> FeatureSet:
+def heard(
+    folder: Path, clips: list[Clip], styles: tuple[str, ...], **options: object
+) -> FeatureSet:
     streams = joined_streams(clips, np.random.default_rng(7), FPS, augment=True)
     random = np.random.default_rng(0)
-    return feature_set(streams, tiny_encoder(), WINDOWS, styles, random, **options)  # type: ignore[arg-type]
+    return feature_set(folder, streams, tiny_encoder(), WINDOWS, styles, random, **options)  # type: ignore[arg-type]
 
 
 def lateness(stream: Stream, part: slice = slice(None)) -> int:
@@ -235,7 +239,7 @@ def test_features_are_those_of_the_streams_windows(tmp_path: Path) -> None:
     """Every row belongs to its window, its motion and its style, with clips of two speakers."""
     clips = [talking(tmp_path, f"{who}-{i}") for who in ("bert", "anna") for i in range(3)]
     encoder, styles, done, loudness = tiny_encoder(), ("bert", "anna"), [], Loudness()
-    data = heard(clips, styles, progress=done.append, loudness=loudness)
+    data = heard(tmp_path / "set", clips, styles, progress=done.append, loudness=loudness)
     parts = list(joined_streams(clips, np.random.default_rng(7), FPS, augment=True))
     assert [styles[i] for i in data.styles] == ["anna", "bert"]
     assert sum(done) == pytest.approx(sum(len(part.samples) for part in parts) / SAMPLE_RATE)
@@ -269,7 +273,7 @@ def test_unknown_eyes_are_borrowed_from_those_who_have_them(tmp_path: Path) -> N
     clips = [talking(tmp_path, "anna-0"), talking(tmp_path, "bert-0", eyes=False)]
     streams = joined_streams(clips, np.random.default_rng(0), FPS, augment=False)
     random = np.random.default_rng(0)
-    data = feature_set(streams, tiny_encoder(), WINDOWS, ("anna", "bert"), random)
+    data = feature_set(tmp_path / "set", streams, tiny_encoder(), WINDOWS, ("anna", "bert"), random)
     mouth, upper = list(MOUTH_CHANNELS), list(UPPER_FACE_CHANNELS)
     split = data.starts[1] * 2
     own = {row.tobytes() for row in data.weights[:split, upper][data.mask[:split, upper[0]]]}
@@ -280,12 +284,10 @@ def test_unknown_eyes_are_borrowed_from_those_who_have_them(tmp_path: Path) -> N
     assert all(row.tobytes() in rows for row in clips[1].weights[:, mouth])
 
 
-def test_feature_sets_come_back_from_disk_and_appear_whole(
+def test_feature_sets_are_on_disk_and_appear_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clips = [talking(tmp_path, "anna-0")]
-    data = heard(clips, ("anna",))
-    save = np.save
+    clips, save, folder = [talking(tmp_path, "anna-0")], np.save, tmp_path / "set"
 
     def failing(path: Path, array: np.ndarray) -> None:
         if path.name == "starts.npy":
@@ -295,13 +297,50 @@ def test_feature_sets_come_back_from_disk_and_appear_whole(
     with monkeypatch.context() as patch:
         patch.setattr(np, "save", failing)
         with pytest.raises(OutputError, match="set cannot be written: No space"):
-            data.save(tmp_path / "set")
-    assert not (tmp_path / "set").exists()
-    data.save(tmp_path / "set")
-    stored = FeatureSet.load(tmp_path / "set")
+            heard(folder, clips, ("anna",))
+    assert not folder.exists()
+    data = heard(folder, clips, ("anna",))
     for name, array in vars(data).items():
-        np.testing.assert_array_equal(vars(stored)[name], array)
-    assert isinstance(stored.features, np.memmap)
+        np.testing.assert_array_equal(np.load(folder / f"{name}.npy"), array)
+    assert all(isinstance(array, np.memmap) for array in vars(data).values())
+
+
+def test_memory_does_not_grow_with_the_hours_and_features_are_those_of_each_stream(
+    tmp_path: Path,
+) -> None:
+    """Traced, it counts every array, and no page that is mapped."""
+    sound = babble(20)
+    frames = len(sound) // HOP
+
+    def stream(number: int) -> Stream:
+        random = np.random.default_rng(number)
+        weights, mask = random.random((frames, 52), np.float32), np.ones((frames, 52), np.bool_)
+        mask[:, list(UPPER_FACE_CHANNELS)] = number % 2 > 0
+        targets = random.random((frames, 7), np.float32)
+        return Stream(np.roll(sound, number), weights, mask, "anna", targets)
+
+    def peak(count: int) -> tuple[int, FeatureSet]:
+        streams, random = map(stream, range(count)), np.random.default_rng(0)
+        tracemalloc.start()
+        data = feature_set(
+            tmp_path / str(count), streams, tiny_encoder(), WINDOWS, ("anna",), random
+        )
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most, data
+
+    peak(1)  # what is imported and kept at the first time
+    few, many = peak(4), peak(24)
+    whole = sum(array.nbytes for array in vars(many[1]).values())
+    assert many[0] - few[0] < 0.1 * whole
+    for number, (a, b) in enumerate(pairwise(many[1].starts)):
+        made = stream(number)
+        features = extract(tiny_encoder(), WINDOWS, made.samples)
+        np.testing.assert_array_equal(many[1].features[a:b], features)
+        rows = slice(a * 2, a * 2 + frames)
+        mouth = list(MOUTH_CHANNELS)
+        np.testing.assert_array_equal(many[1].weights[rows, mouth], made.weights[:, mouth])
+        np.testing.assert_array_equal(many[1].targets[rows], made.targets)
 
 
 def test_a_voice_changes_the_sound_and_not_the_motion(

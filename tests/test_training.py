@@ -89,14 +89,15 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
 
 
 @pytest.fixture(scope="module")
-def sets(clips: list[Clip]) -> list[FeatureSet]:
+def sets(clips: list[Clip], tmp_path_factory: pytest.TempPathFactory) -> list[FeatureSet]:
     """A clean pass and an augmented one."""
     train = [clip for clip in clips if clip.split == "train"]
-    encoder, made = tiny_encoder(), []
+    encoder, made, folder = tiny_encoder(), [], tmp_path_factory.mktemp("sets")
     for seed in range(2):
         streams = joined_streams(train, np.random.default_rng(seed), 25, augment=seed > 0)
         random = np.random.default_rng((seed, 1))
-        made.append(feature_set(streams, encoder, WINDOWS, STYLES, random))
+        path = folder / str(seed)
+        made.append(feature_set(path, streams, encoder, WINDOWS, STYLES, random))
     return made
 
 
@@ -114,10 +115,11 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> list[PhoneClip]:
 
 
 @pytest.fixture(scope="module")
-def phones(spoken: list[PhoneClip]) -> FeatureSet:
+def phones(spoken: list[PhoneClip], tmp_path_factory: pytest.TempPathFactory) -> FeatureSet:
     random = np.random.default_rng(3)
     streams = phone_streams(spoken, random, 25, 52, STYLES[0], augment=True)
-    return feature_set(streams, tiny_encoder(), WINDOWS, STYLES, random)
+    folder = tmp_path_factory.mktemp("phones") / "set"
+    return feature_set(folder, streams, tiny_encoder(), WINDOWS, STYLES, random)
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,9 @@ class Command:
 
 COMMANDS = {
     "animate": Command("codetalker.commands.animate:animate", "speech to GLB, MP4, CSV and more"),
+    "batch": Command(
+        "codetalker.commands.batch:batch", "many recordings, on all cores or a cluster", "batch"
+    ),
     "stream": Command(
         "codetalker.commands.stream:stream", "a voice as it is spoken, to games and avatars", "live"
     ),

@@ -2,7 +2,8 @@
 a time exactly as at run time.
 
 In the flow **speech -> features** -> codes -> motion, before training. Features are computed once
-per pass over the corpus, each pass with freshly drawn voices and channels, and kept on disk.
+per pass over the corpus, each pass with freshly drawn voices and channels, and kept on disk: what
+is in memory does not grow with the hours.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from codetalker.causal.loudness import Loudness
 from codetalker.causal.whisper import WhisperEncoder
 from codetalker.data.clip import Clip
 from codetalker.disk import new_folder
+from codetalker.growing import growing
 from codetalker.motion import Motion
 from codetalker.windows import SpeechWindows
 
@@ -47,6 +49,9 @@ class Stream:
     targets: NDArray[np.float32]
 
 
+_GROWING = ("features", "weights", "mask", "targets")
+
+
 @dataclass(frozen=True)
 class FeatureSet:
     """One pass over the corpus, memory-mapped.
@@ -66,15 +71,9 @@ class FeatureSet:
     starts: NDArray[np.int64]
     styles: NDArray[np.int64]
 
-    def save(self, folder: Path) -> None:
-        """Write one `.npy` per array; the folder appears only when it is whole."""
-        with new_folder(folder) as partial:
-            for name, array in vars(self).items():
-                np.save(partial / f"{name}.npy", array)
-
     @staticmethod
     def load(folder: Path) -> FeatureSet:
-        """Map what `save` wrote."""
+        """Map what `feature_set` wrote."""
         names = FeatureSet.__dataclass_fields__
         return FeatureSet(**{n: map_npy(folder / f"{n}.npy") for n in names})
 
@@ -100,6 +99,7 @@ def extract(
 
 
 def feature_set(
+    folder: Path,
     streams: Iterable[Stream],
     encoder: WhisperEncoder,
     windows: SpeechWindows,
@@ -109,54 +109,55 @@ def feature_set(
     loudness: Loudness | None = None,
     progress: Callable[[float], None] = lambda seconds: None,
 ) -> FeatureSet:
-    """One pass over the streams.
+    """One pass over the streams, of which one at a time is in memory.
 
     Args:
+        folder: for an `.npy` file per array; it appears only when it is whole.
         random: which streams lend eyes and brows to those that have none.
         progress: gets the seconds of audio done.
+
+    Raises:
+        OutputError: the folder cannot be written.
     """
-    features, weights, masks, targets, lengths, names = [], [], [], [], [0], []
-    for stream in streams:
-        features.append(extract(encoder, windows, stream.samples, loudness=loudness))
-        frames = len(features[-1]) * windows.frames_per_hop
-        extra = ((0, frames - len(stream.weights)), (0, 0))
-        weights.append(np.pad(stream.weights, extra))
-        masks.append(np.pad(stream.mask, extra))
-        targets.append(np.pad(stream.targets, extra, constant_values=NOTHING))
-        lengths.append(len(features[-1]))
-        names.append(styles.index(stream.style))
-        progress(len(stream.samples) / SAMPLE_RATE)
-    data = FeatureSet(
-        np.concatenate(features),
-        np.concatenate(weights),
-        np.concatenate(masks),
-        np.concatenate(targets),
-        np.cumsum(lengths),
-        np.array(names),
-    )
-    borrow_upper_face(data, windows.frames_per_hop, random)
-    return data
+    lengths, names = [0], []
+    with new_folder(folder) as partial:
+        with growing(partial, *_GROWING) as (features, weights, masks, targets):
+            for stream in streams:
+                heard = extract(encoder, windows, stream.samples, loudness=loudness)
+                frames = len(heard) * windows.frames_per_hop
+                extra = ((0, frames - len(stream.weights)), (0, 0))
+                features.append(heard)
+                weights.append(np.pad(stream.weights, extra))
+                masks.append(np.pad(stream.mask, extra))
+                targets.append(np.pad(stream.targets, extra, constant_values=NOTHING))
+                lengths.append(len(heard))
+                names.append(styles.index(stream.style))
+                progress(len(stream.samples) / SAMPLE_RATE)
+        np.save(partial / "starts.npy", np.cumsum(lengths))
+        np.save(partial / "styles.npy", np.array(names))
+        borrow_upper_face(partial, windows.frames_per_hop, random)
+    return FeatureSet.load(folder)
 
 
-def borrow_upper_face(data: FeatureSet, frames_per_hop: int, random: np.random.Generator) -> None:
-    """Give streams whose eyes and brows are not known those of others, in place.
+def borrow_upper_face(folder: Path, frames_per_hop: int, random: np.random.Generator) -> None:
+    """Give streams of a set whose eyes and brows are not known those of others, in its files.
 
     Speech hardly determines them; without any, such a style would learn nothing of them and blink
     at random.
     """
+    starts = np.load(folder / "starts.npy") * frames_per_hop
+    weights, mask = (np.load(folder / f"{n}.npy", mmap_mode="r+") for n in ("weights", "mask"))
     upper = list(UPPER_FACE_CHANNELS)
-    bounds = data.starts * frames_per_hop
-    spans = [slice(a, b) for a, b in pairwise(bounds)]
-    known = [data.mask[span][:, upper].any() for span in spans]
+    spans = [slice(a, b) for a, b in pairwise(starts)]
+    known = [mask[span][:, upper].any() for span in spans]
     if not any(known) or all(known):
         return
-    own = [span for span, there in zip(spans, known, strict=True) if there]
-    weights = np.concatenate([data.weights[span][:, upper] for span in own])
-    mask = np.concatenate([data.mask[span][:, upper] for span in own])
+    lent = [np.arange(s.start, s.stop) for s, there in zip(spans, known, strict=True) if there]
+    own = np.concatenate(lent)
     for span in (span for span, there in zip(spans, known, strict=True) if not there):
-        rows = (random.integers(len(weights)) + np.arange(span.stop - span.start)) % len(weights)
-        data.weights[span, upper] = weights[rows]
-        data.mask[span, upper] = mask[rows]
+        rows = own[(random.integers(len(own)) + np.arange(span.stop - span.start)) % len(own)]
+        for array in (weights, mask):
+            array[span, upper] = array[rows[:, None], upper]
 
 
 def at_rate(clip: Clip, fps: int) -> NDArray[np.float32]:

@@ -1,10 +1,13 @@
 """A bundle -> the torch modules that it was exported from, to learn something more with them.
 
-In the flow speech -> **features -> codes -> motion**. The encoders of speech and motion stay
-behind: who fits a style hears through `speech.onnx` and needs no codes of the true motion.
+In the flow speech -> **features -> codes -> motion**. The encoder of motion is in no bundle, and
+that of speech is Whisper's own.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -14,6 +17,8 @@ from onnx import numpy_helper
 from codetalker.causal.bundle import Bundle
 from codetalker.causal.codec import Codec, CodecConfig
 from codetalker.causal.generator import Generator
+from codetalker.causal.hearing import Hearing
+from codetalker.causal.loudness import Loudness
 from codetalker.causal.talker import TalkerConfig, TalkerNet
 from codetalker.causal.to_onnx import HALF
 from codetalker.errors import ModelError
@@ -43,6 +48,52 @@ def generator_of(bundle: Bundle) -> Generator:
     if lost:
         raise ModelError(f"talker.onnx of {bundle.name} lacks {lost[0]}; export the model again")
     return generator.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A bundle as what training goes on from.
+
+    Attributes:
+        bundle: as it was read.
+        talker: with a row for each of `styles`; those that are new begin as the first one.
+        codec: codebook and decoder; its encoder is not trained.
+        hearing: how the bundle hears.
+        styles: the bundle's and the new ones, in the order of the rows; the first is the neutral
+            one, where there is one.
+    """
+
+    bundle: Bundle
+    talker: TalkerNet
+    codec: Codec
+    hearing: Hearing
+    styles: tuple[str, ...]
+
+
+def start_of(bundle: Bundle, speakers: Sequence[str], neutral: str) -> Start:
+    """What training goes on from, with styles for the speakers that the bundle does not know.
+
+    Raises:
+        ModelError: the bundle was exported without the names of its weights.
+    """
+    generator = generator_of(bundle)
+    known = sorted(bundle.styles, key=lambda name: name != neutral)
+    styles = (*known, *(name for name in speakers if name not in bundle.styles))
+    rows = [torch.from_numpy(bundle.styles.get(name, bundle.styles[known[0]])) for name in styles]
+    config = replace(generator.talker.config, styles=len(styles))
+    heard = _weights(bundle.speech)
+    state = {n: v for n, v in generator.talker.state_dict().items() if "adapter." not in n}
+    state |= {n: v for n, v in heard.items() if n.startswith("adapter.")}
+    state["style.weight"] = torch.stack(rows)
+    talker = TalkerNet(config, bundle.windows)
+    try:
+        talker.load_state_dict(state)
+    except RuntimeError as error:
+        raise ModelError(f"speech.onnx of {bundle.name} is not of its sizes ({error})") from None
+    layers = {name.split(".")[2] for name in heard if name.startswith("encoder.layers.")}
+    loudness = bundle.loudness or Loudness()
+    hearing = Hearing(bundle.windows, len(layers), loudness)
+    return Start(bundle, talker, generator.codec, hearing, styles)
 
 
 def _weights(graph: bytes) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from os import PathLike, cpu_count
+from os import PathLike, cpu_count, environ
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,10 @@ NOT_YET = 1 << 20
 FEED_SECONDS = 4.0
 """How much of a recording is fed at once."""
 
-THREADS = min(4, cpu_count() or 1)
-"""Windows that are heard at once; the frames, one after another, keep up with no more."""
+_ASKED = environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+THREADS = min(4, int(_ASKED) if _ASKED.isdecimal() and int(_ASKED) else cpu_count() or 1)
+"""Windows that are heard at once, no more than OMP_NUM_THREADS; the frames, one after another, keep
+up with no more than four."""
 
 
 class CausalTalker:

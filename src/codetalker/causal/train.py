@@ -20,6 +20,7 @@ import torch
 from codetalker.causal.blinks import Blinks
 from codetalker.causal.codec import Codec
 from codetalker.causal.features import FeatureSet, Stream, extract, feature_set
+from codetalker.causal.from_onnx import Start
 from codetalker.causal.hearing import Hearing
 from codetalker.causal.joined import joined_streams, phone_streams
 from codetalker.causal.talker import TalkerConfig
@@ -93,6 +94,7 @@ def train_causal(
     phones: Sequence[PhoneClip] = (),
     aligned: Sequence[PhoneClip] = (),
     teachers: Sequence[Teacher] = (),
+    start: Start | None = None,
 ) -> None:
     """Train the talker; the first process then writes `folder/bundle`.
 
@@ -106,6 +108,7 @@ def train_causal(
         phones: phone-timed speech, of which one augmented pass is made.
         aligned: the phones of some of the clips, by the same names.
         teachers: whose motion is learned where phones are known and motion is not.
+        start: a bundle to go on from, whose hearing and codec are those above.
 
     Raises:
         DataError: the corpus cannot be trained on, or the folder holds features of another one.
@@ -117,7 +120,7 @@ def train_causal(
             f"{hearing.windows.fps}; train a codec for these first"
         )
     encoder = load_whisper(whisper, WhisperConfig(layers=hearing.layers)).to(device)
-    styles = (NEUTRAL, *speaking_styles(clips))
+    styles = start.styles if start else (NEUTRAL, *speaking_styles(clips))
     listener = Listener(encoder, hearing, styles, folder / "features", plan.seed)
     with processes.first_one_first():
         sets = listener.corpus(clips, passes, {clip.name: clip for clip in aligned})
@@ -133,17 +136,26 @@ def train_causal(
         "speech": tensors_digest(encoder.state_dict()),
         "loudness": asdict(hearing.loudness),
     }
+    if start:
+        source["from"] = start.bundle.digest
     data = TalkerData(sets, timed, validation, hearing.windows, source)
     rig = bundled_head()
-    train_talker(data, codec, rig, folder, config=config, recipe=recipe, plan=plan, device=device)
+    train_talker(
+        data, codec, rig, folder, config=config, recipe=recipe, plan=plan, device=device,
+        start=start.talker if start else None,
+    )  # fmt: skip
     if processes.rank() > 0:
         return
     talker, windows = load_talker(folder)
+    default, blinks, onset = NEUTRAL, Blinks(), ONSET
+    if start:
+        default = next(iter(start.bundle.styles))
+        blinks, onset = start.bundle.blinks, start.bundle.onset
     shutil.rmtree(folder / "bundle", ignore_errors=True)
     export_bundle(
         folder / "bundle", Trained(encoder, talker, codec, windows, hearing.loudness), rig,
-        styles={name: row for row, name in enumerate(styles)}, default_style=NEUTRAL,
-        notes=notes, blinks=Blinks(), onset=ONSET,
+        styles={name: row for row, name in enumerate(styles)}, default_style=default,
+        notes=notes, blinks=blinks, onset=onset,
     )  # fmt: skip
 
 
@@ -241,6 +253,7 @@ class Listener:
         if not path.exists():
             with ProgressBar(f"features, {name}", seconds) as bar:
                 feature_set(
+                    path,
                     streams(np.random.default_rng(seed)),
                     self.encoder,
                     self.hearing.windows,
@@ -248,7 +261,7 @@ class Listener:
                     np.random.default_rng((seed, 1)),
                     loudness=self.hearing.loudness,
                     progress=bar.advance,
-                ).save(path)
+                )
         return FeatureSet.load(path)
 
     def _check_source(self, name: str, digests: list[str]) -> None:

@@ -8,7 +8,7 @@ an entropy term spreads its use, and rows that fall out of use move to where fea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -189,14 +189,24 @@ def train_codec(
     plan: Plan,
     device: torch.device,
     takes: Sequence[NDArray[np.float32]] = (),
+    kept: Codec | None = None,
 ) -> None:
     """Train on the clips of split `train`, watch those of split `val`; resume what is there.
 
-    `takes` are (T, K) motions at 25 fps without sound: the codebook learns their postures too.
+    Args:
+        takes: (T, K) motions at 25 fps without sound: the codebook learns their postures too.
+        kept: a codec of that configuration whose codebook and decoder stay as they are: its
+            encoder alone is trained, anew.
     """
     plan = plan.among(processes.count())
     torch.manual_seed(plan.seed)
-    training = CodecTraining(Codec(config), rig, clips, recipe, plan, takes).to(device)
+    codec = Codec(config)
+    if kept is not None:
+        recipe = replace(recipe, continuous=0.0)
+        for part in ("decoders", "quantizer"):
+            getattr(codec, part).load_state_dict(getattr(kept, part).state_dict())
+            getattr(codec, part).requires_grad_(False)
+    training = CodecTraining(codec, rig, clips, recipe, plan, takes).to(device)
     watched = [clip for clip in clips if clip.split == "val"]
     validation = [torch.from_numpy(at_rate(clip, config.fps)).to(device) for clip in watched]
     lips = torch.from_numpy(1e3 * rig.basis("lips").reshape(config.channels, -1)).to(device)
@@ -222,11 +232,13 @@ def train_codec(
         "clips": values_digest(used),
         "takes": tensors_digest({str(i): torch.from_numpy(take) for i, take in enumerate(takes)}),
     }
+    learned = {"before_step": training.start, "after_step": training.revive}
+    if kept is not None:
+        data["kept"], learned = tensors_digest(kept.decoders.state_dict()), {}
     record = run_record("codec", model=config, recipe=recipe, data=data)
     fit(
         training, plan, training.losses, evaluate, folder,
-        watch="lip_error_mm", before_step=training.start, after_step=training.revive,
-        config=record,
+        watch="lip_error_mm", config=record, **learned,
     )  # fmt: skip
 
 

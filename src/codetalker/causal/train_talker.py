@@ -414,11 +414,17 @@ def train_talker(
     recipe: TalkerRecipe,
     plan: Plan,
     device: torch.device,
+    start: TalkerNet | None = None,
 ) -> None:
-    """Train on features and the motion that belongs to them; resume what is there."""
+    """Train on features and the motion that belongs to them; resume what is there.
+
+    `start` is a talker of that configuration whose weights are the first ones.
+    """
     plan = plan.among(processes.count())
     torch.manual_seed(plan.seed)
     talker, codec = TalkerNet(config, data.windows), codec.to(device)
+    if start is not None:
+        talker.load_state_dict(start.state_dict())
     sampler = Sampler(data.sets, codec, data.windows, recipe, plan.seed, data.phones)
     training = TalkerTraining(talker, codec, rig, sampler, recipe).to(device)
 
@@ -462,5 +468,5 @@ def _stream_codes(data: FeatureSet, codec: Codec, windows: SpeechWindows) -> NDA
     parts = []
     for a, b in pairwise(bounds):
         motion = torch.from_numpy(data.weights[a:b].copy()).to(codec.order.device)
-        parts.append(codec.quantizer.nearest(codec.encode(motion[None]))[0])
-    return torch.cat(parts).short().cpu().numpy()
+        parts.append(codec.quantizer.nearest(codec.encode(motion[None]))[0].short().cpu())
+    return torch.cat(parts).numpy()

@@ -99,6 +99,20 @@ def formats_of(kind: type[Savable]) -> tuple[str, ...]:
     return tuple(f.suffix for f in FORMATS if f.takes in kind.FORMS)
 
 
+def suffixes_of(format: str, known: Collection[str]) -> tuple[str, ...]:
+    """The suffixes of formats that are named with commas between them: `npz, .csv`.
+
+    Raises:
+        OptionError: one is not among `known`; the nearest is named.
+    """
+    suffixes = tuple(f".{name.strip().lower().removeprefix('.')}" for name in format.split(","))
+    unknown = [suffix for suffix in suffixes if suffix not in known]
+    if unknown:
+        name, names = unknown[0][1:], [suffix[1:] for suffix in known]
+        raise OptionError(f"there is no format {name!r}; {did_you_mean(name, names, str)}")
+    return suffixes
+
+
 def save(
     motion: Savable,
     path: str | os.PathLike[str],

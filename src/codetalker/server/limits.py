@@ -5,13 +5,11 @@ In the flow **speech** -> features -> codes -> motion -> **wire**.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from codetalker.errors import one_line
+from codetalker.workers import CORES
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-"""That this process may use."""
 _STREAMS_PER_CORE = 10
 """Of which each takes 0.06 of one."""
 

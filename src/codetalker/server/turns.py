@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from codetalker.server.limits import CORES
+from codetalker.workers import CORES
 
 T = TypeVar("T")
 

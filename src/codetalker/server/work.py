@@ -2,29 +2,24 @@
 
 In the flow **speech -> features -> codes -> motion -> mesh -> file**, all of it. What a stranger
 has sent is decoded here, so that what it breaks is nobody else's; and it gives way to streams.
-A job is a line of JSON on standard input, its answer one on standard output.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
-import traceback
-import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import codetalker
 from codetalker.audio import SAMPLE_RATE, Source, Waveform, heard
-from codetalker.errors import CodeTalkerError, OptionError, SoundWarning, one_line
+from codetalker.errors import CodeTalkerError, OptionError, one_line
 from codetalker.live.frames import frames_of
 from codetalker.live.livelink import values
+from codetalker.workers import answer_jobs
 
 if TYPE_CHECKING:
     from codetalker.motion import Motion
@@ -56,10 +51,6 @@ class Job:
     format: str
     seconds: float
     options: dict[str, Any] = field(default_factory=dict)
-
-    def line(self) -> bytes:
-        """As it is sent to the process."""
-        return json.dumps(asdict(self)).encode() + b"\n"
 
 
 def done(job: Job) -> dict[str, Any]:
@@ -129,23 +120,5 @@ def _rows(array: np.ndarray) -> list[list[float]]:
 _WRITERS = {NEUROSYNC: _neurosync, JSON: _json}
 
 
-def main(jobs: IO[bytes], answers: IO[bytes]) -> None:
-    """Do jobs until there are no more; what is a defect of ours is answered with its traceback."""
-    for line in jobs:
-        try:
-            answer = done(Job(**json.loads(line)))
-        except Exception:
-            answer = {"defect": traceback.format_exc()[-8000:]}
-        answers.write(json.dumps(answer).encode() + b"\n")
-        answers.flush()
-
-
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):  # the server ends us, when it is done
-        signal.signal(number, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(_NICE)
-    warnings.simplefilter("ignore", SoundWarning)
-    own = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
-    main(sys.stdin.buffer, own)
+    answer_jobs(lambda job: done(Job(**job)), _NICE)

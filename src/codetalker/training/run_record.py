@@ -19,7 +19,9 @@ from torch import Tensor
 from codetalker.disk import replacing
 
 RUN = "run.json"
-WRITTEN = (RUN, "log.jsonl", "last.pt", "best.pt", "features", "bundle", "model", "latent")
+WRITTEN = (
+    RUN, "log.jsonl", "last.pt", "best.pt", "features", "encoder", "bundle", "model", "latent",
+)  # fmt: skip
 """What a run, of either wing, makes in its folder."""
 
 
