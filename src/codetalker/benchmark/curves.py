@@ -1,4 +1,4 @@
-"""Curves of the lip gap: how fast it moves, and how a prediction must be warped to follow the truth.
+"""Curves of the lip gap: how fast it moves, and how far it is warped against the truth.
 
 A regression that follows the mean of what it cannot tell apart moves slowly: its spectrum falls off
 where the truth's does not.
@@ -33,7 +33,7 @@ def speed_spectrum(gap: Curve, fps: float) -> NDArray[np.float64]:
     power = np.abs(np.fft.rfft(pieces * window, axis=1)) ** 2 / np.square(window).sum()
     if not len(pieces):
         return np.zeros(SEGMENT // 2 + 1)
-    return power.mean(0, dtype=np.float64)
+    return np.asarray(power.mean(0), np.float64)
 
 
 def frequencies(fps: float) -> NDArray[np.float64]:

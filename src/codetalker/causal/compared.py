@@ -159,7 +159,7 @@ class Workshop:
         """One choice changed at a time, of one seed."""
         budget, sampler = self.budget, self._sampler(data, codec, 0)
         yield self._regression(
-            "no-codebook", "no codebook, the talker's losses", "transformer",
+            "no-codebook", "transformer", "no codebook, the talker's losses",
             RegressionRecipe(articulated=True), data, sampler, 0, kind_of=Kind.ABLATION,
         )  # fmt: skip
         for name, (title, changed) in _RECIPES.items():
