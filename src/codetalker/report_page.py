@@ -21,10 +21,10 @@ def page_of(title: str, parts: Iterable[str]) -> str:
 
 
 def table_of(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of plain text that scrolls where the page is narrow."""
+    """A table of plain text that scrolls where the page is narrow; cells may have lines."""
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{_lines(text)}</td>" for text in row) + "</tr>" for row in rows
     )
     return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
@@ -32,3 +32,9 @@ def table_of(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def bullets(lines: Iterable[str]) -> str:
     """A list of plain text."""
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+
+
+def _lines(text: str) -> str:
+    """The first as it is, what follows in small."""
+    first, *rest = map(escape, text.split("\n"))
+    return first + "".join(f"<small>{line}</small>" for line in rest)

@@ -66,19 +66,24 @@ def compare(clip: Clip, motion: Motion) -> Observed:
     warped = warping_ms(predicted, true, clip.fps)
     if warped is not None:
         sums["dtw_offset_ms"], sums["dtw_ms"] = (warped[0], 1.0), (warped[1], 1.0)
-    return Observed(clip.name, sums, _detection(predicted, true, clip.fps))
+    return Observed(clip.name, sums, _detection(clip, predicted, true))
 
 
 def _detection(
-    predicted: NDArray[np.floating], true: NDArray[np.floating], fps: float
+    clip: Clip, predicted: NDArray[np.floating], true: NDArray[np.floating]
 ) -> Detection:
-    """True closures, and frames in and around which the true lips are open."""
+    """True closures, and frames within words in and around which the true lips are open.
+
+    Between words some people keep the mouth open, and nothing in the sound tells.
+    """
+    fps, silent = clip.fps, clip.silence(0, 0)
+    spoken = np.ones(len(true), np.bool_) if silent is None else ~silent[: len(true)]
     reach = int(PREDICTED_S * fps + 1e-6)
     least = [predicted[max(c.start - reach, 0) : c.stop + reach].min() for c in closures(true, fps)]
     apart = int(APART_S * fps + 1e-6)
     padded = np.pad(true, apart, mode="edge")
     widest = np.lib.stride_tricks.sliding_window_view(padded, 2 * apart + 1).min(1) > OPEN_MM
-    return detection(np.array(least), predicted[widest])
+    return detection(np.array(least), predicted[widest & spoken])
 
 
 def _offsets(weights: NDArray[np.float32], region: str) -> NDArray[np.float32]:

@@ -27,13 +27,11 @@ def speed_spectrum(gap: Curve, fps: float) -> NDArray[np.float64]:
     Zeros where the curve is shorter than a piece.
     """
     speed = np.diff(gap.astype(np.float64)) * fps
-    window = np.hanning(SEGMENT)
+    window = np.hanning(SEGMENT).astype(np.float64)
     starts = range(0, len(speed) - SEGMENT + 1, SEGMENT // 2)
     pieces = np.array([speed[i : i + SEGMENT] for i in starts]).reshape(-1, SEGMENT)
     power = np.abs(np.fft.rfft(pieces * window, axis=1)) ** 2 / np.square(window).sum()
-    if not len(pieces):
-        return np.zeros(SEGMENT // 2 + 1)
-    return np.asarray(power.mean(0), np.float64)
+    return np.asarray(power.sum(0) / max(len(pieces), 1), np.float64)
 
 
 def frequencies(fps: float) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from codetalker.errors import DataError
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 
-VERSION = 1
+VERSION = 2
 """Of all protocols; results of another are measured anew."""
 PIECE_S = 10.0
 """What a take is cut into after it was spoken as a whole: pieces count as clips."""

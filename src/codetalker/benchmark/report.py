@@ -16,7 +16,7 @@ from codetalker.benchmark.analysis import Analysis, Finding
 from codetalker.benchmark.curves import frequencies
 from codetalker.benchmark.figures import FALSE_SHARE, FIGURES
 from codetalker.benchmark.statistics import DRAWS, Estimate
-from codetalker.benchmark.summary import claims, winners
+from codetalker.benchmark.summary import HEADS, claims, winners
 from codetalker.benchmark.systems import Kind, System
 from codetalker.disk import replacing
 from codetalker.evaluation.report import write_json
@@ -90,7 +90,7 @@ def html_of(analysis: Analysis, command: str, machine: str) -> str:
         "<h2>What was claimed</h2>",
         bullets(claims(analysis)),
         "<h2>Who wins where</h2>",
-        bullets(winners(analysis)),
+        table_of(HEADS, winners(analysis)),
         "<h2>Systems</h2>",
         table_of(*_systems(analysis)),
         *(_section(found, analysis, command) for found in analysis.findings),
@@ -106,7 +106,8 @@ def html_of(analysis: Analysis, command: str, machine: str) -> str:
 def markdown_of(analysis: Analysis, command: str) -> str:
     """One table per protocol; figures with intervals."""
     lines = [f"# {TITLE}", "", f"`{command}`", ""]
-    lines += [f"- {line}" for line in (*claims(analysis), *winners(analysis))]
+    lines += [*(f"- {line}" for line in claims(analysis)), ""]
+    lines += [_row(HEADS), _row("---" for _ in HEADS), *map(_row, winners(analysis))]
     for found in analysis.findings:
         heads, rows = _figures(found, analysis)
         lines += ["", f"## {found.protocol.title}", "", found.protocol.text, ""]
@@ -115,7 +116,8 @@ def markdown_of(analysis: Analysis, command: str) -> str:
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(0xA6)) for cell in cells)} |"
+    plain = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return f"| {' | '.join(plain)} |"
 
 
 def _systems(analysis: Analysis) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
@@ -168,13 +170,13 @@ def _figures(found: Finding, analysis: Analysis) -> tuple[list[str], list[list[s
 
 
 def _shown(value: Estimate, found: Finding, system: str, name: str) -> str:
-    """`4.16 (3.9 to 4.4)`, `[3.8, 4.5]` over trainings."""
+    """The figure, below it its interval, and that over trainings."""
     layout = FIGURES[name].layout
     text = f"{value.value:{layout}}"
     if value.interval is not None:
-        text += f" ({value.interval[0]:{layout}} to {value.interval[1]:{layout}})"
+        text += f"\n{value.interval[0]:{layout}} to {value.interval[1]:{layout}}"
     seeds = found.seeds(system, name)
-    return text if seeds is None else f"{text} [{seeds[0]:{layout}}, {seeds[1]:{layout}}]"
+    return text if seeds is None else f"{text}\n[{seeds[0]:{layout}}, {seeds[1]:{layout}}]"
 
 
 def _differences(found: Finding, name: str, analysis: Analysis) -> str:
@@ -186,7 +188,7 @@ def _differences(found: Finding, name: str, analysis: Analysis) -> str:
         if less is None or less.interval is None:
             continue
         word = {1: "better", 0: "?", -1: "worse", None: ""}[found.verdict(system.name, name)]
-        rows.append(Row(f"{system.title[:28]}: {word}", less.value, (less.interval,)))
+        rows.append(Row(f"{system.title}: {word}", less.value, (less.interval,)))
         p = found.corrected.get((system.name, name))
         corrected.append(f"{system.title} {p:.4f}" if p is not None else "")
     if not rows or not figure.better:
@@ -194,7 +196,7 @@ def _differences(found: Finding, name: str, analysis: Analysis) -> str:
     near = [row for row in rows if not row.label.startswith("static")] or rows
     ends = [end for row in near for interval in row.intervals for end in interval]
     across = axis([*ends, 0], "")
-    title = f"{figure.title}: less that of {analysis.by_name[analysis.reference].title}"
+    title = f"{figure.title}, less that of {analysis.by_name[analysis.reference].title}"
     more = "more is better" if figure.better > 0 else "less is better"
     return "\n".join(
         [

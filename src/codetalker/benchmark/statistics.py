@@ -60,7 +60,7 @@ class Sample:
                     sums[i] += np.array(pair) / len(trainings)
         kept = [[o.detection for o in t if o.detection is not None] for t in trainings]
         self.curves: NDArray[np.float64] | None = None
-        if all(len(own) == count for own in kept):
+        if count and all(len(own) == count for own in kept):
             rows = [[np.stack([_padded(d.found, d.closures), _padded(d.false, d.openings)])
                      for d in own] for own in kept]  # fmt: skip
             self.curves = np.mean(rows, axis=0)  # (clips, 2, thresholds + 1), the last the count

@@ -10,6 +10,8 @@ from codetalker.benchmark.figures import FIGURES, FOUND
 from codetalker.benchmark.systems import Kind, System
 
 Which = Callable[[System], bool]
+STILL = "static"
+"""The face that does not move: no rival where not moving is what is asked for."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ CLAIMS = (
         for figure in (FOUND, "correlation")
     ),
 )
-"""What is asked of the bundled model; a face that does not move is no rival in closures."""
+"""What is asked of the bundled model."""
 
 
 def claims(analysis: Analysis) -> list[str]:
@@ -62,9 +64,12 @@ def claims(analysis: Analysis) -> list[str]:
     ]
 
 
-def winners(analysis: Analysis) -> list[str]:
-    """For each figure that is compared: the best system, and who is better, not told apart, worse
-    than the reference."""
+HEADS = ("", "best", "reference", "better", "not told apart", "worse")
+
+
+def winners(analysis: Analysis) -> list[tuple[str, ...]]:
+    """Rows under `HEADS`, for each figure that is compared: the best system, and who is better,
+    not told apart and worse than the reference."""
     return [
         _ranking(found, figure, analysis)
         for found in analysis.findings
@@ -81,7 +86,7 @@ def _judged(claim: Claim, found: Finding, analysis: Analysis) -> str:
         if claim.which(system)
         and system.name != analysis.reference
         and found.verdict(system.name, claim.figure) is not None
-        and not (system.name == "static" and figure.better > 0)
+        and (figure.judges_still or system.name != STILL)
     ]
     allowed = (-1,) if claim.strictly else (-1, 0)
     failed = [s for s in rivals if found.verdict(s.name, claim.figure) not in allowed]
@@ -91,29 +96,30 @@ def _judged(claim: Claim, found: Finding, analysis: Analysis) -> str:
         return f"{begin} compared with nothing."
     if not failed:
         return f"Yes. {begin} {relation} {claim.rivals} ({len(rivals)})."
+    relation = "not better than" if claim.strictly else "worse than some of"
     because = "; ".join(f"{s.title} {_less(found, s.name, claim.figure)}" for s in failed)
-    return f"No. {begin} not {relation} {claim.rivals}: {because}."
+    return f"No. {begin} {relation} {claim.rivals}: {because}."
 
 
-def _ranking(found: Finding, name: str, analysis: Analysis) -> str:
+def _ranking(found: Finding, name: str, analysis: Analysis) -> tuple[str, ...]:
     figure = FIGURES[name]
     ranked = sorted(
-        (system for system in analysis.systems if (system.name, name) in found.estimates),
+        (
+            system
+            for system in analysis.systems
+            if (system.name, name) in found.estimates
+            and (figure.judges_still or system.name != STILL)
+        ),
         key=lambda system: -figure.better * found.estimates[system.name, name].value,
     )
-    ranked = [s for s in ranked if not (s.name == "static" and figure.better > 0)]
-    own = found.estimates[analysis.reference, name].value
-    best = ranked[0]
-    parts = [
-        f"{found.protocol.title}, {figure.title}: best is {best.title} "
-        f"({found.estimates[best.name, name].value:{figure.layout}}); "
-        f"{analysis.by_name[analysis.reference].title} has {own:{figure.layout}}"
+    values = [found.estimates[n, name].value for n in (ranked[0].name, analysis.reference)]
+    best, own = (f"{value:{figure.layout}}" for value in values)
+    those = [
+        ", ".join(s.title for s in ranked if found.verdict(s.name, name) == verdict)
+        for verdict in (1, 0, -1)
     ]
-    for verdict, words in ((1, "better"), (0, "not told apart"), (-1, "worse")):
-        those = [s.title for s in ranked if found.verdict(s.name, name) == verdict]
-        if those:
-            parts.append(f"{words}: {', '.join(those)}")
-    return "; ".join(parts) + "."
+    where = f"{found.protocol.title}: {figure.title}"
+    return (where, f"{ranked[0].title} {best}", own, *those)
 
 
 def _less(found: Finding, system: str, name: str) -> str:

@@ -44,6 +44,7 @@ class System:
         latency: seconds of sound after a frame that it hears, at most; None for the whole.
         regression: whether it minimises errors of motion without a codebook.
         cold: as `animate`, but with nothing remembered of the sound; for measuring time.
+        remembers: it computes nothing; its time is not measured.
         seed: that it was trained with.
         note: what a reader should know of it.
     """
@@ -57,6 +58,7 @@ class System:
     latency: float | None
     regression: bool = False
     cold: Animate | None = None
+    remembers: bool = False
     seed: int = 0
     note: str = ""
 
@@ -102,5 +104,7 @@ def _model(name: str) -> System:
 
     latency = getattr(talker, "latency", None)
     digest = file_digest(folder / CONFIG)[:16]
-    title = f"CodeTalker, {folder.name}"
-    return System(folder.name, title, Kind.MODEL, animate, digest, talker.styles, latency)
+    title = f"CodeTalker {folder.name}"
+    return System(
+        folder.name, title, Kind.MODEL, animate, digest, talker.styles, latency, note=name
+    )

@@ -118,6 +118,8 @@ def speed(clips: Sequence[Clip], system: System) -> Measured:
     """Seconds of computing over seconds of sound, after a first second that warms it up."""
     samples = np.concatenate([clip.waveform().samples for clip in clips])
     sound = Waveform(samples[: round(_TIMED_S * SAMPLE_RATE)])
+    if system.remembers:
+        return Measured(())
     animate = system.cold or system.animate
     animate(Waveform(sound.samples[:SAMPLE_RATE]), None, 0)
     observed = []

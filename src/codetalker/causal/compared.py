@@ -151,7 +151,7 @@ class Workshop:
             for name, (kind, title, whole) in _REGRESSIONS.items():
                 plain = RegressionRecipe()
                 yield self._regression(name, kind, title, plain, data, sampler, seed, whole=whole)
-            yield self._talker("codetalker", "CodeTalker, trained here", data, codec, seed)
+            yield self._talker("codetalker", "CodeTalker as trained here", data, codec, seed)
         if self.budget.ablations:
             yield from self._ablations(data, codec)
 
@@ -230,9 +230,9 @@ class Workshop:
             return ridge.predict(motion_taps(features, self.windows))
 
         digest = hashlib.sha256(ridge.matrix.tobytes()).hexdigest()[:16]
-        note = f"fitted on {self.styles[1]} alone; it has no styles"
+        note = f"linear regression, fitted on {self.styles[1]} alone; it has no styles"
         return self._system(
-            "ridge", "ridge regression", Kind.BASELINE, predict, digest, regression=True, note=note
+            "ridge", "ridge", Kind.BASELINE, predict, digest, regression=True, note=note
         )
 
     def _regression(
@@ -263,7 +263,7 @@ class Workshop:
 
         return self._system(
             name, title, kind_of, predict, tensors_digest(net.state_dict()),
-            regression=True, whole=whole, seed=seed,
+            regression=True, whole=whole, seed=seed, note=_NOTES[kind],
         )  # fmt: skip
 
     def _config_plain(self) -> TalkerConfig:
@@ -295,7 +295,8 @@ class Workshop:
             return free_run(generator, speech, row, temperature, seed)[0][0].numpy()
 
         digest = tensors_digest(generator.state_dict())
-        return self._system(name, title, kind, predict, digest, seed=seed)
+        note = "codec and talker of this corpus alone, without phones and teachers"
+        return self._system(name, title, kind, predict, digest, seed=seed, note=note)
 
     def _system(
         self,
@@ -327,11 +328,16 @@ class Workshop:
 
 
 _REGRESSIONS = {
-    "window": ("window", "VOCA-like, window regression", False),
-    "transformer": ("transformer", "FaceFormer-like, the talker without codebook", False),
-    "gru": ("recurrent", "bidirectional GRU, not causal", True),
+    "window": ("window", "VOCA-like", False),
+    "transformer": ("transformer", "FaceFormer-like", False),
+    "gru": ("recurrent", "GRU, both ways", True),
 }
 """Name -> kind, title, and whether it hears the whole recording."""
+_NOTES = {
+    "window": "window regression: a window of speech to a frame",
+    "transformer": "the talker without codebook: regression of weights by the same transformer",
+    "recurrent": "two bidirectional layers over the whole recording: not causal",
+}
 _RECIPES = {
     "no-regression": ("cross entropy alone", {"regression": 0.0, "query": 1.0}),
     "no-cross-entropy": ("distance to codes alone", {"query": 0.0}),

@@ -21,6 +21,7 @@ from codetalker.benchmark.results import Results, Store
 from codetalker.benchmark.summary import claims
 from codetalker.benchmark.systems import models as open_models
 from codetalker.benchmark.systems import static
+from codetalker.benchmark.tracks import fitted_on, recorder, system_of, write_sound
 from codetalker.causal.compared import FULL, QUICK, Ear, Workshop, held_out
 from codetalker.causal.hearing import HEARINGS
 from codetalker.causal.train import find_whisper
@@ -50,6 +51,7 @@ def benchmark(
     only: Annotated[tuple[str, ...], arg(metavar="PROTOCOL ...")] = (),
     hearing: Literal["live", "studio"] = "studio",
     whisper: Annotated[Path | None, arg(metavar="FILE")] = None,
+    sounds: Annotated[Path | None, arg(metavar="DIR")] = None,
     quick: bool = False,
 ) -> None:
     """Train the baselines, measure every system by every protocol, and write one report.
@@ -67,12 +69,17 @@ def benchmark(
         only: protocols by name, by default all.
         hearing: how the systems hear that are trained here.
         whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
+        sounds: instead, write all sounds that are played and those that tracks are fitted on into
+            this folder, for other programs.
         quick: short trainings, one seed, fewer clips: 15 minutes on two cores.
     """
     check_run_kept(output, (WORK, PAGE, MARKDOWN, FIGURES_JSON), [corpus])
+    data, trained = _data(corpus, free_speech, phones, quick)
+    if sounds is not None:
+        record(data, sounds)
+        return
     heard = HEARINGS[hearing]
     encoder = load_whisper(find_whisper(whisper), WhisperConfig(layers=heard.layers))
-    data, trained = _data(corpus, free_speech, phones, quick)
     ear = Ear(encoder, heard, output / WORK / "heard")
     shop = Workshop(trained, ear, output / WORK, QUICK if quick else FULL)
     given = {
@@ -116,7 +123,8 @@ def run(
     store, compared = Store(output / WORK / "results"), []
     results: Results = {protocol.name: {} for protocol in wanted}
     count, start = len(names) + 1 + len(tracks) + shop.count, time.monotonic()
-    for system in chain(open_models(names), [static()], shop.systems()):
+    shown = (system_of(path, data.clips) for path in tracks)
+    for system in chain(open_models(names), [static()], shown, shop.systems()):
         with ProgressBar(system.name, len(wanted)) as bar:
             for protocol in wanted:
                 bar.rename(f"{system.name}: {protocol.name}")
@@ -133,6 +141,16 @@ def run(
     for line in claims(analysis):
         print(line)
     print(f"{output / PAGE}, {output / MARKDOWN}, {output / FIGURES_JSON}")
+
+
+def record(data: Data, folder: Path) -> None:
+    """Write the sounds of all protocols, and those that tracks are fitted on."""
+    system = recorder(folder)
+    for clip in fitted_on(data.clips):
+        write_sound(clip.waveform(), folder)
+    for protocol in ProgressBar("sounds").track(protocols(data)):
+        protocol.measure(system)
+    print(f"{folder}: {len(list(folder.glob('*.wav')))} sounds")
 
 
 def _data(
