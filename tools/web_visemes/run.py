@@ -120,10 +120,13 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--profile", type=Path)
     parser.add_argument("--chromium", default=shutil.which("chromium") or "google-chrome")
+    parser.add_argument("--library", choices=PACKAGES, action="append", help="by default all")
     parser.add_argument("--minutes", type=float, default=60, help="for a library, at most")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     for library, package in PACKAGES.items():
+        if options.library and library not in options.library:
+            continue
         if library == "wlipsync" and options.profile is None:
             print(f"{library}: left out, it needs a --profile")
             continue

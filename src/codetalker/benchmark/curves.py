@@ -31,12 +31,12 @@ def speed_spectrum(gap: Curve, fps: float) -> NDArray[np.float64]:
     starts = range(0, len(speed) - SEGMENT + 1, SEGMENT // 2)
     pieces = np.array([speed[i : i + SEGMENT] for i in starts]).reshape(-1, SEGMENT)
     power = np.abs(np.fft.rfft(pieces * window, axis=1)) ** 2 / np.square(window).sum()
-    return np.asarray(power.sum(0) / max(len(pieces), 1), np.float64)
+    return power.sum(0) / max(len(pieces), 1)
 
 
 def frequencies(fps: float) -> NDArray[np.float64]:
     """(SEGMENT / 2 + 1,) Hz of what `speed_spectrum` gives."""
-    return np.fft.rfftfreq(SEGMENT, 1 / fps)
+    return np.fft.rfftfreq(SEGMENT, 1 / fps).astype(np.float64)
 
 
 def warping_ms(predicted: Curve, true: Curve, fps: float) -> tuple[float, float] | None:

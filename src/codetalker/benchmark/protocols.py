@@ -86,7 +86,7 @@ def protocols(data: Data) -> list[Protocol]:
     Raises:
         DataError: the corpus has no clips of split `val`.
     """
-    main, unseen = _main(data.clips), _unseen(data.clips)
+    main, unseen = main_clips(data.clips), _unseen(data.clips)
     few = main[:: -(-len(main) // data.most)]
     made = [
         Protocol(
@@ -158,7 +158,7 @@ def protocols(data: Data) -> list[Protocol]:
     return [protocol for protocol in made if missing.get(protocol.name, True)]
 
 
-def _main(clips: Sequence[Clip]) -> list[Clip]:
+def main_clips(clips: Sequence[Clip]) -> list[Clip]:
     """Validation clips of the speaker with the most of them."""
     held = [clip for clip in clips if clip.split == "val"]
     if not held:

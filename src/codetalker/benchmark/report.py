@@ -15,6 +15,8 @@ import numpy as np
 from codetalker.benchmark.analysis import Analysis, Finding
 from codetalker.benchmark.curves import frequencies
 from codetalker.benchmark.figures import FALSE_SHARE, FIGURES
+from codetalker.benchmark.films import Film
+from codetalker.benchmark.films import html_of as html_of_films
 from codetalker.benchmark.statistics import DRAWS, Estimate
 from codetalker.benchmark.summary import HEADS, claims, winners
 from codetalker.benchmark.systems import Kind, System
@@ -59,40 +61,53 @@ NOT_SHOWN = (
 )
 
 
-def write(analysis: Analysis, folder: Path, command: str, machine: str) -> None:
+def write(
+    analysis: Analysis,
+    folder: Path,
+    command: str,
+    machine: str,
+    only: Sequence[str] = (),
+    films: Sequence[Film] = (),
+) -> None:
     """Write the page, the table and the figures; each appears whole or not at all.
 
     Args:
         analysis: what was found.
         folder: where.
-        command: that makes the report again.
+        command: that makes the report of all protocols.
         machine: what it was measured on, in words.
+        only: the protocols that were asked for, if not all.
+        films: of one recording.
 
     Raises:
         OutputError: one cannot be written there.
     """
-    write_json(folder / FIGURES_JSON, {**analysis.as_json(), "command": command})
+    made = f"{command} --only {' '.join(only)}" if only else command
+    write_json(folder / FIGURES_JSON, {**analysis.as_json(), "command": made})
     for name, text in (
-        (MARKDOWN, markdown_of(analysis, command)),
-        (PAGE, html_of(analysis, command, machine)),
+        (MARKDOWN, markdown_of(analysis, made)),
+        (PAGE, html_of(analysis, command, made, machine, films)),
     ):
         with replacing(folder / name) as temporary:
             temporary.write_text(text, "utf-8")
 
 
-def html_of(analysis: Analysis, command: str, machine: str) -> str:
-    """The page."""
+def html_of(
+    analysis: Analysis, command: str, made: str, machine: str, films: Sequence[Film]
+) -> str:
+    """The page; `command` makes all of it, `made` what is here."""
     reference = analysis.by_name[analysis.reference].title
     parts = [
         f"<p>{len(analysis.systems)} systems, {len(analysis.findings)} protocols; all differences "
         f"are against <b>{escape(reference)}</b>.</p>",
-        _made_by(command),
+        _made_by(made),
         "<h2>What was claimed</h2>",
         bullets(claims(analysis)),
         "<h2>Who wins where</h2>",
         table_of(HEADS, winners(analysis)),
         "<h2>Systems</h2>",
         table_of(*_systems(analysis)),
+        *(["<h2>One recording</h2>", html_of_films(films)] if films else []),
         *(_section(found, analysis, command) for found in analysis.findings),
         "<h2>How to read this</h2>",
         bullets(NOTES),

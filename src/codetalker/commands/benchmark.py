@@ -15,7 +15,8 @@ from rich.console import Console
 from tyro.conf import arg
 
 from codetalker.benchmark.analysis import analyse
-from codetalker.benchmark.protocols import Data, Protocol, protocols
+from codetalker.benchmark.films import films_of
+from codetalker.benchmark.protocols import Data, Protocol, main_clips, protocols
 from codetalker.benchmark.report import FIGURES_JSON, MARKDOWN, PAGE, write
 from codetalker.benchmark.results import Results, Store
 from codetalker.benchmark.summary import claims
@@ -52,6 +53,7 @@ def benchmark(
     hearing: Literal["live", "studio"] = "studio",
     whisper: Annotated[Path | None, arg(metavar="FILE")] = None,
     sounds: Annotated[Path | None, arg(metavar="DIR")] = None,
+    films: bool = False,
     quick: bool = False,
 ) -> None:
     """Train the baselines, measure every system by every protocol, and write one report.
@@ -71,9 +73,11 @@ def benchmark(
         whisper: `model.bin` of Whisper tiny.en; that of the installed package by default.
         sounds: instead, write all sounds that are played and those that tracks are fitted on into
             this folder, for other programs.
+        films: also film one recording by every system, a minute or two.
         quick: short trainings, one seed, fewer clips: 15 minutes on two cores.
     """
-    check_run_kept(output, (WORK, PAGE, MARKDOWN, FIGURES_JSON), [corpus])
+    read = [path for path in (corpus, free_speech, phones, whisper, *tracks) if path]
+    check_run_kept(output, (WORK, PAGE, MARKDOWN, FIGURES_JSON), read)
     data, trained = _data(corpus, free_speech, phones, quick)
     if sounds is not None:
         record(data, sounds)
@@ -87,8 +91,8 @@ def benchmark(
         "--hearing": hearing, "--models": models, "--tracks": tracks,
     }  # fmt: skip
     words = ["codetalker", "benchmark", "--corpus", corpus, "-o", output, *_words(given)]
-    command = shlex.join(map(str, [*words, *["--quick"] * quick]))
-    run(shop, data, output, models or _bundled(), tracks, only, command)
+    command = shlex.join(map(str, [*words, *["--films"] * films, *["--quick"] * quick]))
+    run(shop, data, output, models or _bundled(), tracks, only, command, films=films)
 
 
 def _words(given: Mapping[str, object]) -> Iterator[object]:
@@ -106,6 +110,8 @@ def run(
     tracks: Sequence[Path],
     only: Sequence[str],
     command: str,
+    *,
+    films: bool = False,
 ) -> None:
     """Train, measure and write the report.
 
@@ -116,7 +122,8 @@ def run(
         names: of models, the first the reference.
         tracks: mouth shapes of other programs.
         only: names of protocols; all for none.
-        command: that makes the report again.
+        command: that makes the report of all protocols again.
+        films: film one recording.
     """
     console = Console(stderr=True)
     wanted = _wanted(protocols(data), only)
@@ -137,7 +144,9 @@ def run(
         told = f"{len(compared)} of {count} systems, {spent:.0f} min, about {left:.0f} left"
         console.print(f"{system.title}: measured; {told}", markup=False, highlight=False)
     analysis = analyse(compared, wanted, results, compared[0].name)
-    write(analysis, output, command, _machine())
+    clip = main_clips(data.clips)[0]
+    filmed = films_of(compared, clip, output / WORK / "films") if films else []
+    write(analysis, output, command, _machine(), only, filmed)
     for line in claims(analysis):
         print(line)
     print(f"{output / PAGE}, {output / MARKDOWN}, {output / FIGURES_JSON}")
