@@ -17,6 +17,8 @@ from codetalker.audio import Waveform
 from codetalker.benchmark import results, statistics
 from codetalker.benchmark.analysis import analyse
 from codetalker.benchmark.figures import FIGURES
+from codetalker.benchmark.films import films_of
+from codetalker.benchmark.films import html_of as films_html
 from codetalker.benchmark.observed import Measured, Observed
 from codetalker.benchmark.protocols import Data, Protocol, protocols
 from codetalker.benchmark.report import FIGURES_JSON, MARKDOWN, PAGE
@@ -310,3 +312,16 @@ def test_the_command_refuses_a_corpus_that_is_not_there(
     words = ["benchmark", "--corpus", str(tmp_path / "none"), "-o", str(tmp_path / "r")]
     assert main(words) == 2
     assert "does not exist" in capsys.readouterr().err
+
+
+def test_films_are_within_the_page_and_made_once(clips: list[Clip], tmp_path: Path) -> None:
+    """The truth's and each system's, none of ablations; the player needs no other file."""
+    short = replace(clips[4], weights=clips[4].weights[:5])
+    systems = [static(), replace(static(), name="cut", kind=Kind.ABLATION)]
+    films = films_of(systems, short, tmp_path, size=32)
+    assert [film.title for film in films] == ["truth", "static face"]
+    page = films_html(films)
+    assert page.count('src="data:video/mp4;base64,') == 2 and "static face" in page
+    before = [film.path.stat().st_mtime_ns for film in films]
+    again = films_of(systems, short, tmp_path, size=32)
+    assert [film.path.stat().st_mtime_ns for film in again] == before

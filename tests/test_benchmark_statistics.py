@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from codetalker.benchmark.against_truth import compare
 from codetalker.benchmark.curves import FAST_HZ, frequencies, speed_spectrum, warping_ms
 from codetalker.benchmark.figures import FALSE_SHARE, FOUND
 from codetalker.benchmark.observed import THRESHOLDS, Detection, Observed, detection
-from codetalker.benchmark.statistics import Sample, difference, estimate, holm
+from codetalker.benchmark.statistics import FEWEST, Sample, difference, estimate, holm
 from codetalker.data.clip import Clip
 from codetalker.evaluation.metrics import RigMetrics
 from codetalker.motion import Motion
@@ -109,8 +110,15 @@ def test_several_trainings_count_as_their_mean_clip_by_clip() -> None:
     assert estimate(together, "lve_mm2") == estimate(mean, "lve_mm2")
 
 
-def test_a_single_clip_has_no_interval() -> None:
-    assert estimate(Sample([observed(np.ones(1))]), "lve_mm2").interval is None
+@pytest.mark.parametrize("clips", [1, FEWEST - 1])
+def test_a_few_clips_have_no_interval(clips: int) -> None:
+    """Also where others of the protocol define other figures."""
+    others = [Observed(f"o{i}", {"correlation": (0.5, 1.0)}) for i in range(10)]
+    sample = Sample([[*observed(np.arange(clips) + 1.0), *others]])
+    assert estimate(sample, "lve_mm2").interval is None
+    assert estimate(sample, "lve_mm2").value == (clips + 1) / 2
+    assert difference(sample, sample, "lve_mm2").interval is None
+    assert estimate(sample, "correlation").interval is not None
 
 
 def test_holm_multiplies_the_smallest_most_and_keeps_the_order() -> None:
@@ -185,3 +193,14 @@ def test_early_and_late_closures_are_no_false_ones() -> None:
     much_later = np.concatenate([own.weights[[0] * 5], own.weights[:-5]])
     mistaken = compare(own, motion(much_later)).detection
     assert mistaken is not None and mistaken.false[THRESHOLDS <= 0.4].max() > 0
+
+
+def test_between_words_no_lips_must_be_open() -> None:
+    """Some people keep the mouth open there; closures count wherever they are."""
+    own = clip(6, 200)
+    still = motion(np.zeros_like(own.weights))
+    everywhere = compare(own, still).detection
+    spoken_later = compare(replace(own, words=((4.0, 6.0, "bin"),)), still).detection
+    assert everywhere is not None and spoken_later is not None
+    assert 0 < spoken_later.openings < 0.7 * everywhere.openings
+    assert spoken_later.closures == everywhere.closures

@@ -17,6 +17,8 @@ from codetalker.benchmark.observed import Observed
 from codetalker.evaluation.intervals import COVERAGE
 
 DRAWS = 10_000
+FEWEST = 5
+"""Clips that define a figure, without which nothing is said of how sure it is."""
 _ENDS = ((1 - COVERAGE) / 2, (1 + COVERAGE) / 2)
 Values = NDArray[np.float64]
 
@@ -27,7 +29,7 @@ class Estimate:
 
     Attributes:
         value: over all clips.
-        interval: percentiles that cover 95 %; None for a single clip.
+        interval: percentiles that cover 95 %; None for fewer than `FEWEST` clips.
         p: of a difference: how likely one as far from zero would be if there were none; two-sided,
             from the share of draws on the other side of zero.
     """
@@ -86,6 +88,10 @@ class Sample:
             quotient = np.where(bottom > 0, top / bottom, np.nan)
         return np.sqrt(quotient) if FIGURES[name].root else quotient
 
+    def clips_of(self, name: str) -> int:
+        """How many clips define a figure."""
+        return len(self.clips) if name == FOUND else int((self._sums[name][:, 1] > 0).sum())
+
     def roc(self) -> tuple[Values, Values]:
         """(thresholds,) shares of false and of found closures, from the strictest threshold."""
         assert self.curves is not None
@@ -108,13 +114,18 @@ def draws(clips: int) -> NDArray[np.int64]:
 
 def estimate(sample: Sample, name: str) -> Estimate:
     """A figure with its interval."""
-    return _estimate(sample.values(name, _all(sample))[0], sample.values(name, _drawn(sample)))
+    whole = sample.values(name, _all(sample))[0]
+    if sample.clips_of(name) < FEWEST:
+        return Estimate(float(whole), None)
+    return _estimate(whole, sample.values(name, _drawn(sample)))
 
 
 def difference(one: Sample, other: Sample, name: str) -> Estimate:
     """A figure of one system less that of another on the same clips, paired."""
     assert one.clips == other.clips
     whole = one.values(name, _all(one))[0] - other.values(name, _all(other))[0]
+    if min(one.clips_of(name), other.clips_of(name)) < FEWEST:
+        return Estimate(float(whole), None)
     drawn = one.values(name, _drawn(one)) - other.values(name, _drawn(other))
     found = _estimate(whole, drawn)
     if found.interval is None:
@@ -147,8 +158,7 @@ def _all(sample: Sample) -> NDArray[np.int64]:
 
 
 def _drawn(sample: Sample) -> NDArray[np.int64]:
-    count = len(sample.clips)
-    return draws(count) if count > 1 else np.zeros((0, count), np.int64)
+    return draws(len(sample.clips))
 
 
 def _padded(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:

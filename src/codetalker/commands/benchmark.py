@@ -80,7 +80,7 @@ def benchmark(
     check_run_kept(output, (WORK, PAGE, MARKDOWN, FIGURES_JSON), read)
     data, trained = _data(corpus, free_speech, phones, quick)
     if sounds is not None:
-        record(data, sounds)
+        record(data, sounds, only)
         return
     heard = HEARINGS[hearing]
     encoder = load_whisper(find_whisper(whisper), WhisperConfig(layers=heard.layers))
@@ -152,12 +152,12 @@ def run(
     print(f"{output / PAGE}, {output / MARKDOWN}, {output / FIGURES_JSON}")
 
 
-def record(data: Data, folder: Path) -> None:
-    """Write the sounds of all protocols, and those that tracks are fitted on."""
+def record(data: Data, folder: Path, only: Sequence[str]) -> None:
+    """Write the sounds of all protocols or only of some, and those that tracks are fitted on."""
     system = recorder(folder)
     for clip in fitted_on(data.clips):
         write_sound(clip.waveform(), folder)
-    for protocol in ProgressBar("sounds").track(protocols(data)):
+    for protocol in ProgressBar("sounds").track(_wanted(protocols(data), only)):
         protocol.measure(system)
     print(f"{folder}: {len(list(folder.glob('*.wav')))} sounds")
 
