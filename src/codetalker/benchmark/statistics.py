@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class Sample:
             there.add(FOUND)
         return tuple(name for name in FIGURES if name in there)
 
-    def values(self, name: str, draws: NDArray[np.integer]) -> Values:
+    def values(self, name: str, draws: Values) -> Values:
         """(D,) the figure of each draw, NaN where it is not defined.
 
         Args:
@@ -98,7 +99,7 @@ class Sample:
         total = self.curves.sum(0)
         return total[1, :-1] / total[1, -1], total[0, :-1] / total[0, -1]
 
-    def _found(self, draws: NDArray[np.integer]) -> Values:
+    def _found(self, draws: Values) -> Values:
         assert self.curves is not None
         count, width = len(self.clips), self.curves.shape[-1]
         totals = (draws @ self.curves.reshape(count, -1)).reshape(-1, 2, width)
@@ -107,9 +108,11 @@ class Sample:
         return np.array([np.interp(FALSE_SHARE, false, found) for found, false in shares])
 
 
-def draws(clips: int) -> NDArray[np.int64]:
-    """(DRAWS, clips) how often each clip is drawn, the same every time."""
-    return np.random.default_rng(0).multinomial(clips, np.full(clips, 1 / clips), DRAWS)
+@lru_cache(maxsize=8)
+def draws(clips: int, count: int) -> Values:
+    """(count, clips) how often each clip is drawn, the same every time."""
+    random = np.random.default_rng(0)
+    return random.multinomial(clips, np.full(clips, 1 / clips), count).astype(np.float64)
 
 
 def estimate(sample: Sample, name: str) -> Estimate:
@@ -153,12 +156,12 @@ def _estimate(whole: float, drawn: Values) -> Estimate:
     return Estimate(float(whole), (float(low), float(high)))
 
 
-def _all(sample: Sample) -> NDArray[np.int64]:
-    return np.ones((1, len(sample.clips)), np.int64)
+def _all(sample: Sample) -> Values:
+    return np.ones((1, len(sample.clips)))
 
 
-def _drawn(sample: Sample) -> NDArray[np.int64]:
-    return draws(len(sample.clips))
+def _drawn(sample: Sample) -> Values:
+    return draws(len(sample.clips), DRAWS)
 
 
 def _padded(counts: NDArray[np.int64], total: int) -> NDArray[np.int64]:
