@@ -59,6 +59,9 @@ COMMANDS = {
     "page": Command("codetalker.commands.page:page", "the web page that runs the model"),
     "blender": Command("codetalker.commands.blender:blender", "the add-on for Blender"),
     "evaluate": Command("codetalker.commands.evaluate:evaluate", "how good a model is, in figures"),
+    "benchmark": Command(
+        "codetalker.commands.benchmark:benchmark", "who is better where, in one report", "benchmark"
+    ),
     "study": Command(
         "codetalker.commands.study:study", "ask people which face is better", "study", parses=True
     ),

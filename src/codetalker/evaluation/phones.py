@@ -51,7 +51,7 @@ def observe(clip: PhoneClip, motion: Motion) -> Observations:
             "phones; make the motion of this very recording"
         )
     found: dict[str, list[float]] = defaultdict(list)
-    curves = _Curves(motion)
+    curves = Curves(motion)
     _observe_phones(clip, curves, found)
     _observe_rest(clip, curves, found)
     lowered = lids(motion)
@@ -61,7 +61,7 @@ def observe(clip: PhoneClip, motion: Motion) -> Observations:
     return {name: np.array(values, np.float64) for name, values in found.items()}
 
 
-class _Curves:
+class Curves:
     """A motion's mouth over time, in mm."""
 
     def __init__(self, motion: Motion) -> None:
@@ -105,7 +105,7 @@ class _Curves:
         return [float(second.mean()) * self.fps**2]
 
 
-def _observe_phones(clip: PhoneClip, curves: _Curves, found: dict[str, list[float]]) -> None:
+def _observe_phones(clip: PhoneClip, curves: Curves, found: dict[str, list[float]]) -> None:
     spelled = [symbols(phone) for phone in clip.phones]  # silence has no letters
     for index, letters in enumerate(spelled):
         if not letters:
@@ -135,7 +135,7 @@ def _observe_phones(clip: PhoneClip, curves: _Curves, found: dict[str, list[floa
             found[kind].append(curves.middle(curves.width, *span).mean())
 
 
-def _observe_rest(clip: PhoneClip, curves: _Curves, found: dict[str, list[float]]) -> None:
+def _observe_rest(clip: PhoneClip, curves: Curves, found: dict[str, list[float]]) -> None:
     for start, end in _silences(clip):
         begins, last = start == 0, end >= clip.duration
         if not begins and end - start < PAUSE_S:

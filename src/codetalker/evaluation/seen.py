@@ -8,6 +8,7 @@ often some frames apart. docs/metrics.md defines every figure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -48,8 +49,37 @@ LINES = (
 _MEANS = tuple(line.figure for line in LINES[1:-1])
 
 
-def score_clip(clip: SeenClip, motion: Motion) -> Result:
-    """The figures of one clip, None where it does not define one.
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """A motion's mouth beside the seen one at the lag of the highest correlation, in mm.
+
+    Attributes:
+        lag_ms: positive where the motion is late.
+        correlation: of the gaps at that lag.
+        gap, width: (N,) float64, predicted, in the frames that are compared.
+        seen_gap, seen_width: (N,) the same, seen.
+    """
+
+    lag_ms: float
+    correlation: float
+    gap: NDArray[np.float64]
+    width: NDArray[np.float64]
+    seen_gap: NDArray[np.float64]
+    seen_width: NDArray[np.float64]
+
+    @property
+    def shut(self) -> NDArray[np.bool_]:
+        """(N,) frames that were seen shut."""
+        return self.seen_gap < SEEN_SHUT_MM
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """(N,) frames that were seen open."""
+        return self.seen_gap > SEEN_OPEN_MM
+
+
+def align(clip: SeenClip, motion: Motion) -> Aligned:
+    """Lay a motion beside what was seen.
 
     Raises:
         DataError: the motion hardly overlaps with what was seen.
@@ -67,18 +97,28 @@ def score_clip(clip: SeenClip, motion: Motion) -> Result:
     true, true_width = seen_gap[frames], seen_width[frames]
     values = {lag: correlation(gap[frames + lag], true) or 0.0 for lag in range(-reach, reach + 1)}
     lag = max(values, key=lambda lag: (values[lag], -abs(lag)))
-    predicted, predicted_width = gap[frames + lag], width[frames + lag]
-    shut, open_ = true < SEEN_SHUT_MM, true > SEEN_OPEN_MM
+    lag_ms = 1000 * lag / motion.fps
+    return Aligned(lag_ms, values[lag], gap[frames + lag], width[frames + lag], true, true_width)
+
+
+def score_clip(clip: SeenClip, motion: Motion) -> Result:
+    """The figures of one clip, None where it does not define one.
+
+    Raises:
+        DataError: the motion hardly overlaps with what was seen.
+    """
+    found = align(clip, motion)
+    gap, shut, open_ = found.gap, found.gap[found.shut], found.gap[found.open]
     return {
-        "lag_ms": 1000 * lag / motion.fps,
-        "correlation": values[lag],
-        "separation": separation(predicted[shut], predicted[open_]),
-        "shut_found": _share(predicted[shut] < PREDICTED_MM),
-        "false_shut": _share(predicted[open_] < PREDICTED_MM),
-        "spread": ratio(float(predicted.std()), float(true.std())),
-        "width_correlation": correlation(predicted_width, true_width),
-        "width_spread": ratio(float(predicted_width.std()), float(true_width.std())),
-        "frames": len(frames),
+        "lag_ms": found.lag_ms,
+        "correlation": found.correlation,
+        "separation": separation(shut, open_),
+        "shut_found": _share(shut < PREDICTED_MM),
+        "false_shut": _share(open_ < PREDICTED_MM),
+        "spread": ratio(float(gap.std()), float(found.seen_gap.std())),
+        "width_correlation": correlation(found.width, found.seen_width),
+        "width_spread": ratio(float(found.width.std()), float(found.seen_width.std())),
+        "frames": len(gap),
     }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from html import escape
-from importlib.resources import files
 from math import ceil
 from pathlib import Path
 
@@ -14,11 +12,11 @@ from rich.table import Table
 
 from codetalker.disk import replacing
 from codetalker.evaluation.report import write_json
+from codetalker.plots import Axis, Line, Row, dots, graph
+from codetalker.report_page import bullets, page_of, table_of
 from codetalker.study.analysis import Analysis, Findings, rule
-from codetalker.study.plots import Row, curves, dots
 from codetalker.study.power import EFFECTS, power
 
-_CONTENT, _TITLE = "<!-- content -->", "<!-- title -->"
 _HEADS = (
     "systems",
     "prefer the first",
@@ -102,11 +100,10 @@ def html_of(analysis: Analysis, command: str) -> str:
         *(_question(found) for found in analysis.findings),
         _power(analysis),
         "<h2>How to read this</h2>",
-        _list(NOTES),
+        bullets(NOTES),
         f"<p>Made by <code>{escape(command)}</code>; study {study.id}.</p>",
     ]
-    page = files("codetalker").joinpath("assets/study_report.html").read_text("utf-8")
-    return page.replace(_TITLE, escape(study.title)).replace(_CONTENT, "\n".join(parts))
+    return page_of(study.title, parts)
 
 
 def _question(found: Findings) -> str:
@@ -131,7 +128,7 @@ def _question(found: Findings) -> str:
             f"<h2>{escape(found.text)}</h2>",
             "<h3>Share of answers that prefer the first system</h3>",
             dots(shares, 0, 1, (0, 0.25, 0.5, 0.75, 1), 0.5),
-            _table(
+            table_of(
                 _HEADS,
                 (
                     (
@@ -159,8 +156,12 @@ def _power(analysis: Analysis) -> str:
     most = max(400, 100 * ceil(answers / 100))
     counts = np.unique(np.linspace(6, most, _POINTS).astype(int))
     lines = [
-        (f"{share:g}", [(float(n), power(share, int(n))) for n in counts]) for share in EFFECTS[:4]
+        _line(f"{share:g}", [(float(n), power(share, int(n))) for n in counts])
+        for share in EFFECTS[:4]
     ]
+    across = Axis(0, most, [round(most * i / 4) for i in range(5)])
+    shares = Axis(0, 1, (0, 0.2, 0.4, 0.6, 0.8, 1), marked=0.8)
+    said = f"power over answers, with a mark at {answers:.0f}"
     before = ((f"{n.share:g}", str(n.answers), str(n.raters)) for n in analysis.needed)
     return "\n".join(
         [
@@ -168,20 +169,14 @@ def _power(analysis: Analysis) -> str:
             "<p>How likely so many independent answers on two systems show that a share is not one "
             "half (exact binomial test, 5 %). The mark: what this study has at best, "
             f"{answers:.0f} answers after division by the design effect.</p>",
-            curves(lines, most, answers),
+            graph(lines, across, shares, said, mark=answers),
             "<h3>Before a study: what shows a share in 80 % of cases</h3>",
-            _table(("share", "answers", "raters, if answers are independent"), before),
+            table_of(("share", "answers", "raters, if answers are independent"), before),
         ]
     )
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+def _line(label: str, points: list[tuple[float, float]]) -> Line:
+    """Of power, labelled where it is past one half or at its end."""
+    at = next((i for i, (_, y) in enumerate(points) if y > 0.45), -1)
+    return Line(label, points, at=at)
