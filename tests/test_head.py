@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -48,11 +49,12 @@ def seen(head: Rig, group: np.ndarray, camera: Camera, size: int, **weights: flo
     """Pixels in which vertices of a group are nearest; lashes let through."""
     blended = [material.blended for material in surface_of(head).materials]
     triangles = head.triangles[~np.array(blended)[surface_of(head).triangle_material]]
-    finish = Finish.clay(triangles, np.repeat(group[:, None], 3, axis=1).astype(float))
+    finish = Finish.clay(triangles, group[:, None] * np.array([0.0, 1.0, 0.0]))
     drawn = Renderer(
         head.template, triangles, finish=finish, camera=camera, size=size, samples=1
     ).frame(pose(head, **weights))
-    return int((drawn.min(axis=2) > 80).sum())  # the rest is black, or a dark backdrop
+    red, green, _ = np.moveaxis(drawn.astype(int), 2, 0)
+    return int((green > red + 40).sum())
 
 
 # --- the mouth -----------------------------------------------------------------------------------
@@ -131,8 +133,7 @@ def test_the_inside_of_the_mouth_is_darker_towards_the_throat(head: Rig) -> None
         here = surface.triangle_material == names.index(name)
         edges = np.quantile(depth[here], [0, 0.25, 0.5, 0.75, 1])
         steps = [
-            grey[here & (depth >= low) & (depth <= high)].mean()
-            for low, high in zip(edges, edges[1:], strict=False)
+            grey[here & (depth >= low) & (depth <= high)].mean() for low, high in pairwise(edges)
         ]
         assert steps[0] <= steps[1] + 2 <= steps[2] + 4 <= steps[3] + 6, name
         assert steps[3] > least * steps[0], name

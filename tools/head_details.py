@@ -94,8 +94,8 @@ def paint_teeth(canvas: Canvas, colours: NDArray) -> None:
         towards = 1 if row is upper else -1
         gumward = towards * (place[row, 1] - rise[row] - gum_y) + _BACK_GUM_M * back[row]
         colour[row] = shade * _tooth_row(place[row], colour[row], np.array(widths) / 1000, gumward)
-    front = smoothstep(0.090, 0.125, place[:, 2])
-    reached = 0.6 + 0.4 * smoothstep(0.05, 0.45, canvas.openness[teeth])
+    front = smoothstep(0.083, 0.117, place[:, 2])
+    reached = 0.8 + 0.2 * smoothstep(0.05, 0.45, canvas.openness[teeth])
     light = (_THROAT + (1 - _THROAT) * front * reached) * (1 - 0.55 * back)
     colours[teeth, :3] = colour * light[:, None] ** _REDDENS
 
