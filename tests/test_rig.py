@@ -52,7 +52,9 @@ def test_the_head_is_the_one_that_the_corpus_was_fitted_to(head: Rig) -> None:
     above = (ours["vertex_group"] == 0) & (rest[:, 1] > COLLAR_Y)
     skin = np.union1d(np.flatnonzero(above), head.regions["face"])
     assert len(skin) > 4200
-    teeth = np.flatnonzero((ours["vertex_group"] == UPPER_TEETH) & (np.abs(rest[:, 0]) < 0.0125))
+    front = (np.abs(rest[:, 0]) < 0.0125) & (rest[:, 2] > 0.128)
+    teeth = np.flatnonzero((ours["vertex_group"] == UPPER_TEETH) & front)
+    assert len(teeth) == 9
     for kept in (skin, teeth):
         np.testing.assert_allclose(head.template[kept], rest[kept], atol=1e-7)
     for name, mine, their in zip(head.blendshape_names, head.blendshapes, shapes, strict=True):

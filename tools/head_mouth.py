@@ -20,6 +20,8 @@ _FRONT_M, _MOLARS_M, _NARROWER = 0.0125, 0.026, 0.10
 """Half widths where the front teeth end and where the arches are narrowed in full, by a share."""
 _FREEWAY_M, _OVERJET_M = 0.0028, 0.0026
 """How much lower and further back than in the source the lower teeth rest."""
+_BACK, _ARCH_MIDDLE_Z = 0.3, 0.092
+"""Share of the backs of the teeth that is kept."""
 _WIDER = 1.12
 """Angle of the open jaw over that of the source, whose lower lip sinks by more than its teeth."""
 JAW = ("jawOpen", "jawForward", "jawLeft", "jawRight")
@@ -52,8 +54,9 @@ def set_mouth(
     shape = {name: deltas[names.index(name)] * TARGET_UNIT for name in (*JAW, "tongueOut")}
     section = _Section(source[tongue])
 
-    vertices[upper] = _narrowed(source[upper])
-    vertices[lower] = _narrowed(source[lower]) - [0, _FREEWAY_M, _OVERJET_M]
+    thin = _with_thin_edges(mesh, source)
+    vertices[upper] = _narrowed(thin[upper])
+    vertices[lower] = _narrowed(thin[lower]) - [0, _FREEWAY_M, _OVERJET_M]
     vertices[tongue] = section.at_rest()
     follows = np.concatenate([lower, tongue])
     offsets[:, np.concatenate([upper, follows])] = 0
@@ -64,6 +67,25 @@ def set_mouth(
     out = section.put_out(shape["tongueOut"][tongue]) - vertices[tongue]
     offsets[names.index("tongueOut"), tongue] = np.rint(out / TARGET_UNIT)
     return replace(mesh, vertices=vertices), offsets
+
+
+def _with_thin_edges(mesh: Mesh, vertices: NDArray) -> NDArray:
+    """(V, 3) metres with the backs of the teeth cut short below the edge that they share with the
+    fronts: what is left of them hardly turns the smooth normals there, and teeth are lit from the
+    front. Lower side teeth, which are seen from behind across the mouth, keep theirs."""
+    quads = mesh.quads[mesh.in_group("teeth_upper", "teeth_lower")]
+    lower = mesh.vertex_group == GROUPS.index("teeth_lower")
+    kept = lower & (np.abs(vertices[:, 0]) > _FRONT_M)
+    corners = vertices[quads]
+    across = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    outwards = corners.mean(axis=1) - [0, 0, _ARCH_MIDDLE_Z]
+    front = (across[:, [0, 2]] * outwards[:, [0, 2]]).sum(axis=1) > 0
+    cut = vertices.copy()
+    sides = quads[~front][:, [[0, 1], [1, 2], [2, 3], [3, 0]]].reshape(-1, 2)
+    for edge, back in np.concatenate([sides, sides[:, ::-1]]):
+        if edge in quads[front] and back not in quads[front] and not kept[back]:
+            cut[back] = vertices[edge] + _BACK * (vertices[back] - vertices[edge])
+    return cut
 
 
 def _narrowed(teeth: NDArray) -> NDArray:
