@@ -26,7 +26,7 @@ _STILL_M = 1e-7
 _CLAY_ROUGHNESS = 0.6
 """Chosen by eye: matt, with a soft highlight."""
 _BEHIND_LIPS = ("teeth", "mouth", "tongue")
-_WELL_OPEN_M, _MOUTH_SHUT = 0.005, 0.08
+_WELL_OPEN_M, _MOUTH_SHUT = 0.005, 0.02
 """Lip opening from which the mouth is fully lit, and the share of light left when it is shut."""
 
 
