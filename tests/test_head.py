@@ -16,6 +16,7 @@ from codetalker.render.renderer import Finish, Renderer
 from codetalker.rig import Rig, Surface, bundled_head
 from test_rig import asset, pose
 
+BRIGHT = 110  # of 255: teeth in the light have more
 JAW = ("jawOpen", "jawForward", "jawLeft", "jawRight")
 BOTH = ("Left", "Right")
 ROUNDED_M = 2e-4
@@ -119,6 +120,18 @@ def test_lower_teeth_show_no_more_than_the_upper_ones(head: Rig) -> None:
             for row in ("upper", "lower")
         )
         assert upper > lower, vowel
+
+
+def test_teeth_do_not_shine_through_lips_that_rest(head: Rig) -> None:
+    """They do not move, but the light that the lips let through does."""
+    camera = Camera((0, -0.037, 0.12), 0.03)
+    shut, lit = (
+        Renderer.of(face, 200, camera=camera).frame(head.template).astype(int)
+        for face in (head, replace(head, lip_gap=np.zeros((2, 0), np.int32)))
+    )
+    behind_lips = (lit - shut).max(axis=2) > 40
+    assert behind_lips.sum() > 50
+    assert shut[behind_lips].max() < BRIGHT
 
 
 def test_the_inside_of_the_mouth_is_darker_towards_the_throat(head: Rig) -> None:

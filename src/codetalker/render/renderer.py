@@ -26,7 +26,7 @@ _STILL_M = 1e-7
 _CLAY_ROUGHNESS = 0.6
 """Chosen by eye: matt, with a soft highlight."""
 _BEHIND_LIPS = ("teeth", "mouth", "tongue")
-_WELL_OPEN_M, _MOUTH_SHUT = 0.005, 0.02
+_WELL_OPEN_M, _MOUTH_SHUT = 0.005, 0.08
 """Lip opening from which the mouth is fully lit, and the share of light left when it is shut."""
 
 
@@ -112,7 +112,8 @@ class Renderer:
         self._light = LightTable(self._finish.roughness)
         self._normals = VertexNormals(triangles, len(template))
 
-        touched = _touched(triangles, len(template), moving)
+        # what lies behind the lips may keep its place, but not its light
+        touched = _touched(triangles, len(template), moving) | self._finish.behind_lips
         solid = ~self._finish.blended
         self._still = np.flatnonzero(~touched & solid)
         redrawn = np.flatnonzero(touched & solid)
