@@ -64,7 +64,8 @@ def test_the_face_is_one_mesh_with_apples_names(glb: Glb) -> None:
 def test_other_meshes_have_only_the_targets_that_move_them(glb: Glb) -> None:
     others = [mesh for mesh in glb.json["meshes"] if mesh["name"] != "head"]
     names = {mesh["name"]: mesh.get("extras", {}).get("targetNames", []) for mesh in others}
-    assert set(names["eye_white"]) == {n for n in bundled_head().blendshape_names if "Look" in n}
+    moved = {n for n in bundled_head().blendshape_names if "Look" in n or "Blink" in n}
+    assert set(names["eye_white"]) == moved
     assert not names["cloth"]
     for mesh in others:
         targets = [part.get("targets", []) for part in mesh["primitives"]]
@@ -227,7 +228,9 @@ def test_parts_cover_every_triangle_with_its_texture_and_face_outwards(glb: Glb)
         np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-5)
         a, b, c = (points[corners[:, i]] for i in range(3))
         outwards = np.einsum("fc,fc->f", np.cross(b - a, c - a), normals[corners].mean(axis=1))
-        assert (outwards > 0).mean() > 0.98  # but for slivers where the surface folds
+        assert (
+            outwards > 0
+        ).mean() > 0.96  # but for slivers where the surface folds: teeth's edges
     assert total == len(head.triangles)
 
 

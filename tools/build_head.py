@@ -15,7 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+import head_eyes
+import head_hem
 import head_mesh
+import head_mouth
 import head_regions
 import head_surface
 import head_texture
@@ -31,7 +34,10 @@ def main() -> None:
         mesh = head_mesh.cut_head(wheel)
         names, deltas = head_mesh.read_face_units(wheel, mesh)
         mirror = head_mesh.read_mirror(wheel, mesh)
+    mesh, deltas = head_mouth.set_mouth(mesh, deltas, names)
+    mesh = head_hem.lay_hem(mesh)
     regions = head_regions.find_regions(mesh, deltas * head_mesh.TARGET_UNIT)
+    deltas = head_eyes.close_over(mesh, deltas, names, regions)
     surface = head_surface.cover(mesh, regions)
     texture = head_texture.paint(mesh, deltas * head_mesh.TARGET_UNIT, names, regions, surface)
 

@@ -12,9 +12,17 @@ from head_surface import IRIS_ANGLE, LOOKS, PUPIL_ANGLE, eye_angles
 _IRIS_INNER, _IRIS_OUTER, _LIMBUS = (0.56, 0.46, 0.30), (0.28, 0.38, 0.40), (0.07, 0.09, 0.10)
 _VEIN = (0.80, 0.50, 0.46)
 _GUM, _TOOTH_ROOT, _TOOTH_GAP = (0.66, 0.34, 0.33), (0.86, 0.78, 0.66), (0.42, 0.30, 0.25)
+_THROAT = 0.20
+"""Share of the light that a throat has of what the lips have."""
+_REDDENS = (0.75, 1.1, 1.1)
+"""Powers of the light on teeth: what comes back from the mouth around them is red."""
 _UPPER_TEETH_MM = (8.6, 6.6, 7.6, 7.0, 6.8, 10.0, 10.0)
 _LOWER_TEETH_MM = (5.4, 5.9, 6.8, 7.0, 7.1, 11.0, 10.0)
-_UPPER_GUM_Y, _LOWER_GUM_Y = -0.0262, -0.0468
+_UPPER_GUM_Y, _LOWER_GUM_Y, _BITE_Y = -0.0272, -0.0492, -0.0388
+_BACK_GUM_M = 0.006
+"""Gums reach so much further down the backs of the teeth."""
+_ARCH_FRONT_Z, _ARCH_MIDDLE_Z, _ARCH_RISE = 0.130, 0.092, 0.22
+"""Arches lie flat in the source but for their rise towards the back."""
 
 
 def paint_eyes(canvas: Canvas, colours: NDArray, centres: NDArray) -> None:
@@ -70,32 +78,40 @@ def paint_lashes(canvas: Canvas, colours: NDArray, centres: NDArray) -> None:
 
 
 def paint_teeth(canvas: Canvas, colours: NDArray) -> None:
-    """Gaps between teeth, gums with a scalloped edge, darker towards the back."""
+    """Gaps between teeth, gums with a scalloped edge; the sides of the arches lie in the shade of
+    the cheeks, their backs in that of the mouth."""
     teeth = canvas.of("teeth")
-    place = canvas.position[teeth]
-    upper = place[:, 1] > np.interp(place[:, 2], [0.08, 0.135], [-0.030, -0.0378])
+    place, normal = canvas.position[teeth], canvas.normal[teeth]
+    rise = _ARCH_RISE * np.maximum(_ARCH_FRONT_Z - place[:, 2], 0)
+    upper = place[:, 1] - rise > _BITE_Y
+    outwards = place[:, [0, 2]] - [0, _ARCH_MIDDLE_Z]
+    back = 1 - smoothstep(-0.35, 0.15, (normal[:, [0, 2]] * _unit(outwards)).sum(axis=1))
     colour = colours[teeth, :3]
-    for row, widths, gum_y in (
-        (upper, _UPPER_TEETH_MM, _UPPER_GUM_Y),
-        (~upper, _LOWER_TEETH_MM, _LOWER_GUM_Y),
+    for row, widths, gum_y, shade in (
+        (upper, _UPPER_TEETH_MM, _UPPER_GUM_Y, 1.08),  # lamps are above ...
+        (~upper, _LOWER_TEETH_MM, _LOWER_GUM_Y, 0.82),  # ... the lower lip is in the way
     ):
-        shade = 1.15 if row is upper else 0.85  # lamps are above, the lower lip is in the way
-        colour[row] = shade * _tooth_row(
-            place[row], colour[row], np.array(widths) / 1000, gum_y, row is upper
-        )
-    colour *= (0.12 + 0.88 * smoothstep(0.095, 0.131, place[:, 2]))[:, None]
-    colours[teeth, :3] = colour
+        towards = 1 if row is upper else -1
+        gumward = towards * (place[row, 1] - rise[row] - gum_y) + _BACK_GUM_M * back[row]
+        colour[row] = shade * _tooth_row(place[row], colour[row], np.array(widths) / 1000, gumward)
+    front = smoothstep(0.083, 0.117, place[:, 2])
+    reached = 0.8 + 0.2 * smoothstep(0.05, 0.45, canvas.openness[teeth])
+    light = (_THROAT + (1 - _THROAT) * front * reached) * (1 - 0.55 * back)
+    colours[teeth, :3] = colour * light[:, None] ** _REDDENS
 
 
-def _tooth_row(
-    place: NDArray, colour: NDArray, widths: NDArray, gum_y: float, upper: bool
-) -> NDArray:
+def _unit(vectors: NDArray) -> NDArray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def _tooth_row(place: NDArray, colour: NDArray, widths: NDArray, gumward: NDArray) -> NDArray:
+    """Colours of a row; `gumward` (M,) metres beyond the edge of the gum."""
     along = _arch_length(place)
     edges = np.concatenate([[0], np.cumsum(widths)])
     tooth = np.clip(np.searchsorted(edges, along) - 1, 0, len(widths) - 1)
     middle = (edges[tooth] + edges[tooth + 1]) / 2
     side = np.abs(along - middle) / (widths[tooth] / 2)
-    gumward = (place[:, 1] - gum_y) * (1 if upper else -1) + 0.0012 * side**2
+    gumward = gumward + 0.0012 * side**2
     colour = colour * (1 + 0.015 * ((tooth * 7) % 3 - 1))[:, None]
     blend(colour, _TOOTH_ROOT, 0.6 * smoothstep(-0.006, 0, gumward))
     blend(colour, _TOOTH_GAP, 0.65 * smoothstep(0.86, 1.0, side))
@@ -113,19 +129,15 @@ def _arch_length(place: NDArray) -> NDArray:
 
 
 def paint_mouth(canvas: Canvas, colours: NDArray) -> None:
-    """The cavity sinks into the dark; the tongue has a furrow and a paler tip."""
-    for name in ("mouth", "tongue"):
+    """The cavity sinks into the dark towards the throat; the tongue has a furrow and a pale tip."""
+    for name, throat, front in (("mouth", 0.086, 0.138), ("tongue", 0.084, 0.118)):
         which = canvas.of(name)
         place = canvas.position[which]
         colour = colours[which, :3]
         colour *= 1 + 0.06 * noise(place, 0.0016, 41)[:, None]
         if name == "tongue":
-            furrow = np.exp(-((place[:, 0] / 0.0022) ** 2))
-            colour *= 1 - 0.22 * furrow[:, None] * (canvas.normal[which, 1:2] > 0.2)
-        deep, front = (0.078, 0.122) if name == "tongue" else (0.070, 0.126)
-        reached = smoothstep(0.0, 0.5, canvas.openness[which])
-        if name == "tongue":  # it leaves the mouth, so most of its light is the renderer's affair
-            reached = 0.6 + 0.4 * reached
-        light = 0.05 + 0.80 * smoothstep(deep, front, place[:, 2]) * reached
-        colour *= light[:, None]
-        colours[which, :3] = colour
+            above = smoothstep(-0.2, 0.4, canvas.normal[which, 1])
+            colour *= 1 - 0.22 * (np.exp(-((place[:, 0] / 0.0020) ** 2)) * above)[:, None]
+        reached = 0.6 + 0.4 * smoothstep(0.0, 0.5, canvas.openness[which])
+        light = _THROAT + (0.9 - _THROAT) * smoothstep(throat, front, place[:, 2]) * reached
+        colours[which, :3] = colour * light[:, None]

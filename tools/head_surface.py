@@ -28,18 +28,21 @@ LOOKS = {
     "hair": Look((0.17, 0.12, 0.095), 0.85),
     "cloth": Look((0.13, 0.19, 0.25), 0.90),
     "lips": Look((0.73, 0.47, 0.43), 0.45),
-    "eye_white": Look((0.84, 0.82, 0.80), 0.16),
+    "eye_white": Look((0.80, 0.78, 0.76), 0.16),
     "iris": Look((0.36, 0.47, 0.50), 0.16),
     "pupil": Look((0.03, 0.03, 0.04), 0.16),
-    "teeth": Look((0.84, 0.81, 0.75), 0.30),
-    "mouth": Look((0.42, 0.17, 0.16), 0.80),
+    "teeth": Look((0.84, 0.81, 0.75), 0.42),
+    "mouth": Look((0.42, 0.17, 0.16), 1.00),
     "tongue": Look((0.68, 0.36, 0.35), 0.60),
     "lashes": Look((0.09, 0.06, 0.05), 0.80, blended=True),
 }
 MATERIALS = tuple(LOOKS)
 
-IRIS_ANGLE = np.radians(25.0)
+IRIS_ANGLE = np.radians(25.5)
 PUPIL_ANGLE = np.radians(9.5)
+_SIGHT_RISE = np.radians(2.4)
+"""How much higher than straight ahead the iris lies, for the upper lid to cover more of it than the
+lower one does: lids at rest that leave all of it free stare."""
 _COARSE_IRIS, _COARSE_PUPIL = np.radians(30.0), np.radians(12.0)
 """Rings of the eyeball's quads nearest to the iris and the pupil, for readers of materials only."""
 
@@ -111,7 +114,8 @@ def eye_angles(points: NDArray, centres: NDArray) -> NDArray:
     """Angle in radians between the line of sight and points (..., 3) on either eyeball."""
     centre = np.where(points[..., :1] > 0, centres[0], centres[1])
     away = points - centre
-    return np.arccos(np.clip(away[..., 2] / np.linalg.norm(away, axis=-1), -1, 1))
+    ahead = away @ [0, np.sin(_SIGHT_RISE), np.cos(_SIGHT_RISE)]
+    return np.arccos(np.clip(ahead / np.linalg.norm(away, axis=-1), -1, 1))
 
 
 def above_hairline(place: NDArray) -> NDArray:

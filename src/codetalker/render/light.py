@@ -35,6 +35,8 @@ STUDIO = (
 """Key from the upper left, cool fill, and two rims from behind."""
 _SKY, _GROUND = (0.28, 0.30, 0.34), (0.16, 0.12, 0.10)
 """Linear light from above and from below, chosen by eye."""
+_MATT = 0.6
+"""Roughness beyond which highlights fade, until chalk, 1, and the inside of a mouth have none."""
 _WRAP = (0.30, 0.18, 0.12)
 """How far each colour of light creeps into the shadow: skin scatters red furthest."""
 
@@ -85,7 +87,7 @@ def _gloss(
     """Blinn-Phong highlights; the exponent is the usual match to a GGX lobe of that roughness."""
     alpha = max(roughness, 0.05) ** 2
     exponent = 2 / alpha**2 - 2
-    strength = 0.04 * (exponent + 8) / 8
+    strength = 0.04 * (exponent + 8) / 8 * min((1 - roughness) / (1 - _MATT), 1.0)
     view = np.array([0.0, 0.0, 1.0])
     light = np.zeros(normals.shape[:2])
     for lamp in lamps:

@@ -112,7 +112,8 @@ class Renderer:
         self._light = LightTable(self._finish.roughness)
         self._normals = VertexNormals(triangles, len(template))
 
-        touched = _touched(triangles, len(template), moving)
+        # what lies behind the lips may keep its place, but not its light
+        touched = _touched(triangles, len(template), moving) | self._finish.behind_lips
         solid = ~self._finish.blended
         self._still = np.flatnonzero(~touched & solid)
         redrawn = np.flatnonzero(touched & solid)
