@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -85,7 +85,7 @@ def on_cluster(
             memory=plan.memory,
         )
         for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from batch.to_pylist()
+            yield from cast(pa.Table, batch).to_pylist()
     finally:
         ray.shutdown()
 

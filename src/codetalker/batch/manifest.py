@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet as pq
@@ -21,6 +21,9 @@ from codetalker.batch.location import Location, files_in
 from codetalker.errors import DataError, did_you_mean
 from codetalker.reading import refusing
 from codetalker.rendition import Wishes
+
+pc: Any = pyarrow.compute
+"""Its functions are made when it is imported, unseen by type checkers."""
 
 _SUFFIXES = (
     "wav w64 flac mp3 mp2 ogg oga opus m4a aac aif aiff aifc au caf wma amr ac3 mka "

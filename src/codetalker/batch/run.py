@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from codetalker.batch.ledger import DONE, FAILED, KEPT, Ledger
 from codetalker.batch.work import Row
 from codetalker.progress import ProgressBar
+
+pc: Any = pyarrow.compute
+"""Its functions are made when it is imported, unseen by type checkers."""
 
 _SLICE = 1024
 _FLUSHED = 1.0

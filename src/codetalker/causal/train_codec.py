@@ -232,13 +232,14 @@ def train_codec(
         "clips": values_digest(used),
         "takes": tensors_digest({str(i): torch.from_numpy(take) for i, take in enumerate(takes)}),
     }
-    learned = {"before_step": training.start, "after_step": training.revive}
     if kept is not None:
-        data["kept"], learned = tensors_digest(kept.decoders.state_dict()), {}
+        data["kept"] = tensors_digest(kept.decoders.state_dict())
     record = run_record("codec", model=config, recipe=recipe, data=data)
+    still = [lambda step: None] * 2
+    before, after = still if kept else (training.start, training.revive)
     fit(
         training, plan, training.losses, evaluate, folder,
-        watch="lip_error_mm", config=record, **learned,
+        watch="lip_error_mm", config=record, before_step=before, after_step=after,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -429,7 +429,7 @@ def train_talker(
     training = TalkerTraining(talker, codec, rig, sampler, recipe).to(device)
 
     def evaluate() -> dict[str, float]:
-        kept = training.averaged.module
+        kept = cast(TalkerNet, training.averaged.module)
         return free_running_figures(kept, codec, rig, data.validation, data.windows.fps)
 
     record = run_record(
