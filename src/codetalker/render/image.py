@@ -20,9 +20,12 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8 sRGB -> the bytes of a JPEG file, near to the picture and with all of its
-    colour."""
-    return _encoded(image, "mjpeg", "yuvj444p", {"qmin": "3", "qmax": "3", "huffman": "optimal"})
+    """(H, W, 3) uint8 sRGB -> the bytes of a JPEG file, near to the picture.
+
+    Colour has half the resolution of brightness: for all of it FFmpeg writes sampling factors that
+    jpgd, which Godot read with up to 4.4, does not take.
+    """
+    return _encoded(image, "mjpeg", "yuvj420p", {"qmin": "2", "qmax": "2", "huffman": "optimal"})
 
 
 def _encoded(
