@@ -64,15 +64,19 @@ def rig_of(
     mesh_shapes: Mapping[int, tuple[str, ...]],
     shapes: tuple[str, ...],
     front: NDArray[np.float64],
+    bones: Mapping[str, Sequence[NDArray[np.float32]]],
 ) -> Rig:
-    """All parts at rest, turned by `front`, with the shapes as blendshapes; its region `face` is
-    what they move."""
+    """All parts at rest, turned by `front`, with the shapes as blendshapes, those of `bones` by
+    where they have each part's vertices; its region `face` is what they move."""
     turn = front.T.astype(np.float32)
     starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
     offsets = np.zeros((len(shapes), starts[-1], 3), np.float32)
     for part, start in zip(parts, starts, strict=False):
         for shape, moved in zip(mesh_shapes.get(part.mesh, ()), part.offsets, strict=True):
             offsets[shapes.index(shape), start : start + len(part.vertices)] = moved @ turn
+    for shape, posed in bones.items():
+        rest = np.concatenate([part.vertices for part in parts])
+        offsets[shapes.index(shape)] = (np.concatenate(posed) - rest) @ turn
     triangles = [p.triangles + start for p, start in zip(parts, starts, strict=False)]
     reach = np.sqrt((offsets**2).sum(axis=2)).max(axis=0)
     return Rig(
