@@ -76,7 +76,7 @@ def test_where_a_shape_opens_the_mouth_the_bone_is_left_alone(tmp_path: Path) ->
     assert JAW_SHAPE not in face.shapes
     clip = Glb(speech().on(face).save(tmp_path / "b.glb")).json["animations"][-1]
     assert {c["target"]["path"] for c in clip["channels"]} == {"weights"}
-    (tmp_path / "map.toml").write_text('jawOpen = {}\n"jaw (bone)" = "jawOpen"\n')
+    (tmp_path / "map.toml").write_text('jawOpen = {}\n"bone: jaw" = "jawOpen"\n')
     assert Character.load(path, tmp_path / "map.toml").bones["jaw"]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -23,6 +23,7 @@ from codetalker.characters.contact import Lips, find_lips
 from codetalker.characters.expressions import meant_by_vrm
 from codetalker.characters.geometry import front_of, rig_of
 from codetalker.characters.gltf_file import GltfFile
+from codetalker.characters.looks import surface_of
 from codetalker.characters.names import (
     SOURCES,
     VISEME_SOURCES,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from codetalker.motion import Motion
 
 _SHOWN_NAMES = 4
-JAW_SHAPE = "jaw (bone)"
+JAW_SHAPE = "bone: jaw"
 """A jaw bone that opens the mouth, as one of the shapes: 1 turns it by `JAW_TURN`."""
 _SILENCE = "viseme_sil"
 _LEFT_ALONE = ("mouthLeft", "mouthRight", "jawLeft", "jawRight", "cheekPuff", "tongueOut", _SILENCE)
@@ -162,7 +163,7 @@ class Character:
     def lips(self) -> Lips | None:
         """Where its lips meet; None if its shapes do not show it."""
         movable = np.asarray(self.mixing[MOUTH_SOURCES].any(axis=0))
-        return find_lips(self.rig, self.by_name, movable, shared=self.system != "shapes")
+        return find_lips(self._geometry, self.by_name, movable, shared=self.system != "shapes")
 
     def weights(self, motion: Motion, contact: bool = True) -> NDArray[np.float32]:
         """(T, K) weights of its shapes; with `contact`, so that its lips do as the bundled head's.
@@ -192,13 +193,24 @@ class Character:
 
     @cached_property
     def rig(self) -> Rig:
-        """Its geometry: all its meshes at rest, and its shapes, looking along +z."""
-        gltf, parts = self.file.gltf, self.parts
+        """All its meshes at rest, with their materials, and its shapes, looking along +z."""
+        return replace(self._geometry, surface=surface_of(self.file, self.parts))
+
+    @cached_property
+    def _geometry(self) -> Rig:
         posed = {}
         if JAW in self.bones:
             turn = self.front.T @ matrices(np.array([[JAW_TURN, 0, 0]]))[0] @ self.front
             posed[JAW_SHAPE] = turned(self.file, self.bones[JAW], turn)
-        return rig_of(self.path.stem, gltf, parts, self.mesh_shapes, self.shapes, self.front, posed)
+        return rig_of(
+            self.path.stem,
+            self.parts,
+            self.mesh_shapes,
+            self.shapes,
+            self.front,
+            posed,
+            self.file.gltf.asset.copyright,
+        )
 
 
 def _check_speaks(

@@ -32,6 +32,7 @@ class Part:
         triangles: (F, 3) int64.
         offsets: (K, N, 3) float32, of the mesh's K targets at weight 1.
         material: its index; -1 for none.
+        uv: (N, 2) float32 of its textures, zeros if it has none.
     """
 
     mesh: int
@@ -39,6 +40,7 @@ class Part:
     triangles: NDArray[np.int64]
     offsets: NDArray[np.float32]
     material: int
+    uv: NDArray[np.float32]
 
 
 def target_names(mesh: Mesh, index: int) -> tuple[str, ...]:
@@ -152,7 +154,13 @@ def _part(
     if primitive.material is not None:
         at(gltf.materials, primitive.material, "material")
         material = primitive.material
-    return Part(mesh, vertices, triangles, offsets, material)
+    uv = np.zeros((len(used), 2), np.float32)
+    if "TEXCOORD_0" in primitive.attributes:
+        told = read.floats(primitive.attributes["TEXCOORD_0"], 2)
+        if len(told) != count:
+            raise Malformed("a mesh has another number of texture coordinates than of vertices")
+        uv[:] = told[used]
+    return Part(mesh, vertices, triangles, offsets, material, uv)
 
 
 def _triangles(
