@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import cast
 
 import av
+import av.error
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
