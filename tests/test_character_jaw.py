@@ -29,8 +29,8 @@ def alone(name: str = "jaw") -> bytes:
     """A head without a shape, whose jaw bone is called so."""
     apple = build_characters.arkit_targets()
     meshes = build_characters.with_jaw_bone(build_characters.head_meshes(apple))
-    *above, jaw = build_characters.JAW_BONES
-    bones = (*above, Bone(name, jaw.parent, jaw.place, jaw.rotation))
+    *above, jaw, teeth = build_characters.JAW_BONES
+    bones = (*above, Bone(name, jaw.parent, jaw.place, jaw.rotation), teeth)
     return character([replace(mesh, targets={}) for mesh in meshes], bones)
 
 

@@ -302,12 +302,13 @@ JAW_BONES = (
     Bone("Hips", -1, (0.0, -0.5, 0.0)),
     Bone("CC_Base_Head", 0, (0.0, 0.0, 0.0)),
     Bone("CC_Base_JawRoot", 1, (0.0, -0.0136, 0.0498), (0.5, 0.5, 0.5, 0.5)),
+    Bone("CC_Base_Teeth02", 2, (0.0, -0.042, 0.11)),
 )
 """The jaw turns about the axis about which the bundled head's lower teeth do under jawOpen."""
 
 
 def with_jaw_bone(meshes: list[ShapedMesh]) -> list[ShapedMesh]:
-    """Held by a jaw bone as far as jawOpen moves them; the jaw hangs on the head, that on hips."""
+    """Held by a jaw bone as far as jawOpen moves them, lower teeth and tongue by one on the jaw."""
     c, s = np.cos(np.radians(20.7)), np.sin(np.radians(20.7))
     turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) - np.eye(3)
     jaw = arkit_targets()["jawOpen"]
@@ -316,7 +317,8 @@ def with_jaw_bone(meshes: list[ShapedMesh]) -> list[ShapedMesh]:
         whole = (mesh.vertices - JAW_BONES[2].place) @ turn.T
         along = (whole * jaw[cut(mesh.name)[0]]).sum(axis=1)
         share = np.clip(along / np.maximum((whole**2).sum(axis=1), 1e-9), 0, 1)
-        shares = np.stack([0 * share, 1 - share, share, 0 * share], axis=1)
+        inner = share * (mesh.name == "Mouth")
+        shares = np.stack([0 * share, 1 - share, share - inner, inner], axis=1)
         held.append(replace(mesh, shares=shares))
     return held
 
