@@ -240,6 +240,8 @@ def test_colours_are_the_texture_and_only_lashes_let_through(glb: Glb) -> None:
     meant = np.asarray(Image.open(BytesIO(head.surface.texture)))
     colours, alpha = (Image.open(BytesIO(picture)) for picture in pictures(glb))
     assert (colours.format, alpha.format, alpha.mode) == ("JPEG", "PNG", "RGBA")
+    chroma = [tuple(factors[1:3]) for factors in vars(colours)["layer"][1:]]
+    assert chroma == [(1, 1), (1, 1)]  # what Godot's reader takes
     assert np.abs(np.asarray(colours).astype(int) - meant[..., :3]).mean() < 1.5  # of 255
     textures = {
         material["name"]: material["pbrMetallicRoughness"]["baseColorTexture"]["index"]

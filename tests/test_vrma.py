@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from character_data import Bone, ShapedMesh, character, speech
+from character_data import Bone, ShapedMesh, character, face_file, speech
 from codetalker import Character
+from codetalker.gaze import EYE_TURN, LOOKS
 from codetalker.head_pose import matrices, quaternions
+from codetalker.motion import Motion
 from codetalker.visemes import VOWELS, to_vowels
 from glb_reader import Glb
 
@@ -21,7 +23,7 @@ REQUIRED = {
 }  # fmt: skip
 
 
-def test_expressions_are_nodes_that_move_along_x(tmp_path: Path) -> None:
+def test_expressions_are_nodes_that_move_along_x_and_gaze_is_one_that_turns(tmp_path: Path) -> None:
     motion = speech(head=True)
     file = Glb(motion.save(tmp_path / "a.vrma"))
     said = file.json["extensions"]["VRMC_vrm_animation"]
@@ -43,6 +45,10 @@ def test_expressions_are_nodes_that_move_along_x(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         moved[blink, "translation"][:, 0], motion.weights_for(("eyeBlinkLeft",))[:, 0]
     )
+    gaze = moved[said["lookAt"]["node"], "rotation"]
+    out = motion.weights_for(("eyeLookOutLeft", "eyeLookInRight")).mean(1) * EYE_TURN
+    np.testing.assert_allclose(2 * np.arcsin(gaze[:, 1]), out, atol=1e-6)  # to the left, about +y
+    assert not gaze[:, [0, 2]].any()
     head = said["humanoid"]["humanBones"]["head"]["node"]
     assert motion.head is not None
     np.testing.assert_allclose(moved[head, "rotation"], quaternions(motion.head), atol=1e-6)
@@ -68,9 +74,28 @@ def test_the_skeleton_is_a_t_pose_whose_sides_mirror(tmp_path: Path) -> None:
     assert place["leftHand"][1] == place["leftUpperArm"][1]
 
 
-def test_a_still_head_has_no_track(tmp_path: Path) -> None:
-    (clip,) = Glb(speech().save(tmp_path / "a.vrma")).json["animations"]
+def test_a_still_head_and_gaze_have_no_track(tmp_path: Path) -> None:
+    motion = speech()
+    weights = motion.weights.copy()
+    weights[:, [name in LOOKS for name in motion.names]] = 0
+    still = Motion(weights, motion.names, motion.fps)
+    (clip,) = Glb(still.save(tmp_path / "a.vrma")).json["animations"]
     assert {c["target"]["path"] for c in clip["channels"]} == {"translation"}
+
+
+def test_for_one_avatar_the_vowels_are_those_that_close_its_lips(tmp_path: Path) -> None:
+    face, motion = Character.load(face_file(tmp_path, "vroid.glb")), speech()
+    file = Glb(motion.on(face).save(tmp_path / "a.vrma"))
+    said = file.json["extensions"]["VRMC_vrm_animation"]["expressions"]["preset"]
+    (clip,) = file.json["animations"]
+    for vowel in VOWELS:
+        node = said[vowel]["node"]
+        (sampler,) = (c["sampler"] for c in clip["channels"] if c["target"]["node"] == node)
+        (shape,) = (name for name, shares in face.driven.items() if vowel in shares)
+        written = file.array(clip["samplers"][sampler]["output"])[:, 0]
+        expected = face.weights(motion)[:, face.shapes.index(shape)]
+        np.testing.assert_allclose(written, expected, atol=1e-6)
+    assert np.abs(face.weights(motion) - face.weights(motion, contact=False)).max() > 0.02
 
 
 def test_the_head_of_a_vrm_turns_as_it_faces(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import argparse
 import json
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -274,7 +275,9 @@ def heads() -> dict[str, bytes]:
         ShapedMesh(m.name, m.vertices, m.triangles, m.targets, m.colour, head_shares(m.vertices))
         for m in head_meshes({n: moved for n, moved in apple.items() if "Look" not in n})
     ]
+    jawless = {n: moved for n, moved in apple.items() if n != "jawOpen"}
     return {
+        "jaw_bone.glb": character(with_jaw_bone(head_meshes(jawless)), JAW_BONES),
         "arkit.glb": character(head_meshes(apple)),
         "sided.glb": character(head_meshes(renamed(apple, sided))),
         "prefixed.glb": character(
@@ -293,6 +296,31 @@ def heads() -> dict[str, bytes]:
         "vrm0.vrm": character(turned, extensions=vrm0(turned)),
         "vrm1.vrm": character(head_meshes(nameless), extensions=vrm1(head_meshes(nameless))),
     }
+
+
+JAW_BONES = (
+    Bone("Hips", -1, (0.0, -0.5, 0.0)),
+    Bone("CC_Base_Head", 0, (0.0, 0.0, 0.0)),
+    Bone("CC_Base_JawRoot", 1, (0.0, -0.0136, 0.0498), (0.5, 0.5, 0.5, 0.5)),
+    Bone("CC_Base_Teeth02", 2, (0.0, -0.042, 0.11)),
+)
+"""The jaw turns about the axis about which the bundled head's lower teeth do under jawOpen."""
+
+
+def with_jaw_bone(meshes: list[ShapedMesh]) -> list[ShapedMesh]:
+    """Held by a jaw bone as far as jawOpen moves them, lower teeth and tongue by one on the jaw."""
+    c, s = np.cos(np.radians(20.7)), np.sin(np.radians(20.7))
+    turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) - np.eye(3)
+    jaw = arkit_targets()["jawOpen"]
+    held = []
+    for mesh in meshes:
+        whole = (mesh.vertices - JAW_BONES[2].place) @ turn.T
+        along = (whole * jaw[cut(mesh.name)[0]]).sum(axis=1)
+        share = np.clip(along / np.maximum((whole**2).sum(axis=1), 1e-9), 0, 1)
+        inner = share * (mesh.name == "Mouth")
+        shares = np.stack([0 * share, 1 - share, share - inner, inner], axis=1)
+        held.append(replace(mesh, shares=shares))
+    return held
 
 
 def head_shares(vertices: NDArray[np.floating]) -> NDArray[np.float64]:

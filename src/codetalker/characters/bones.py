@@ -1,7 +1,8 @@
-"""The bones that turn a character's head and eyes: which they are, and how far they turn.
+"""The bones that turn a character's head, eyes and jaw: which they are, and how far they turn.
 
 In the flow speech -> ... -> motion -> **mesh** -> file. VRM says which bones are which; of other
-skeletons (Mixamo, Ready Player Me, Character Creator, VRoid, Blender) the names do.
+skeletons (Mixamo, Ready Player Me, Character Creator, MetaHuman, VRoid, Daz, Blender's rigs) the
+names do.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from codetalker.characters.gltf_file import GltfFile
 from codetalker.characters.scene import rotation_of, world_matrices
 from codetalker.head_pose import quaternions
 
-HEAD, LEFT_EYE, RIGHT_EYE = "head", "leftEye", "rightEye"
+HEAD, LEFT_EYE, RIGHT_EYE, JAW = "head", "leftEye", "rightEye", "jaw"
 """As VRM calls them."""
+JAW_TURN = np.radians(20.7)
+"""Of a jaw bone for a jawOpen of 1: what that turns the bundled head's lower teeth by."""
+_JAW = re.compile(r"(facial)?c?(m|lower)?jaw(root|master|main|m|x|bone|joint|jnt)?")
 _PREFIX = re.compile(
     r"^(.*:|mixamorig\d*|cc_base_|def-|org-|bip\d+ ?|jbip[cl]?|j_(bip|adj)_[clr]_)"
 )
@@ -25,11 +29,11 @@ _SIDE_IN_NAME = {LEFT_EYE: ("l", "left"), RIGHT_EYE: ("r", "right")}
 
 
 def find_bones(file: GltfFile) -> dict[str, int]:
-    """The nodes of `HEAD`, `LEFT_EYE` and `RIGHT_EYE`, as far as the file has them."""
+    """The nodes of `HEAD`, `LEFT_EYE`, `RIGHT_EYE` and `JAW`, as far as the file has them."""
     said = _said_by_vrm(file)
     joints = {joint for skin in file.gltf.skins for joint in skin.joints}
     found: dict[str, int] = {}
-    for bone in (HEAD, LEFT_EYE, RIGHT_EYE):
+    for bone in (HEAD, LEFT_EYE, RIGHT_EYE, JAW):
         named = [i for i in sorted(joints) if 0 <= i < len(file.gltf.nodes) and _is(file, i, bone)]
         for node in [said[bone]] if bone in said else named[:1]:
             if file.gltf.nodes[node].matrix is None:  # only translation, rotation, scale may turn
@@ -42,6 +46,8 @@ def _is(file: GltfFile, node: int, bone: str) -> bool:
     short = _PREFIX.sub("", name)
     if bone == HEAD:
         return short == "head"
+    if bone == JAW:
+        return _JAW.fullmatch(re.sub(r"[\W_\d]", "", short)) is not None
     letter, word = _SIDE_IN_NAME[bone]
     words = {w for w in re.split(r"[\W_]+", name) if w}
     sided = letter in words or word in words
@@ -54,7 +60,7 @@ def _said_by_vrm(file: GltfFile) -> dict[str, int]:
     """The humanoid bones of VRM 1.0 and 0.x."""
     vrm, vrm0 = (file.gltf.extensions.get(name) for name in ("VRMC_vrm", "VRM"))
     bones: Any = _get(vrm, "humanoid", "humanBones")
-    said = {name: _get(bones, name, "node") for name in (HEAD, LEFT_EYE, RIGHT_EYE)}
+    said = {name: _get(bones, name, "node") for name in (HEAD, LEFT_EYE, RIGHT_EYE, JAW)}
     for bone in _get(vrm0, "humanoid", "humanBones") or ():
         if _get(bone, "bone") in said:
             said[_get(bone, "bone")] = _get(bone, "node")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from codetalker.arkit import ARKIT_NAMES, MOUTH
 from codetalker.characters.animation import CharacterAnimation
-from codetalker.characters.bones import LEFT_EYE, RIGHT_EYE, find_bones
+from codetalker.characters.bones import JAW, JAW_TURN, LEFT_EYE, RIGHT_EYE, find_bones
 from codetalker.characters.contact import Lips, find_lips
 from codetalker.characters.expressions import meant_by_vrm
 from codetalker.characters.geometry import front_of, rig_of
 from codetalker.characters.gltf_file import GltfFile
+from codetalker.characters.looks import surface_of
 from codetalker.characters.names import (
     SOURCES,
     VISEME_SOURCES,
@@ -31,9 +32,10 @@ from codetalker.characters.names import (
     read_map,
     system,
 )
-from codetalker.characters.scene import Part, parts, target_names
+from codetalker.characters.scene import Part, parts, target_names, turned
 from codetalker.errors import RigError
 from codetalker.gaze import LOOKS
+from codetalker.head_pose import matrices
 from codetalker.reading import refusing
 from codetalker.rig import Rig
 from codetalker.visemes import VOWELS, to_visemes, to_vowels
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from codetalker.motion import Motion
 
 _SHOWN_NAMES = 4
+JAW_SHAPE = "bone: jaw"
+"""A jaw bone that opens the mouth, as one of the shapes: 1 turns it by `JAW_TURN`."""
 _SILENCE = "viseme_sil"
 _LEFT_ALONE = ("mouthLeft", "mouthRight", "jawLeft", "jawRight", "cheekPuff", "tongueOut", _SILENCE)
 MOUTH_SOURCES = np.array(
@@ -59,7 +63,7 @@ class Character:
         file: its content.
         mesh_shapes: mesh -> the names of its morph targets, of meshes that have any.
         driven: shape -> what drives it (`codetalker.characters.names`).
-        bones: `head`, `leftEye`, `rightEye` -> node, as far as it has them.
+        bones: `head`, `leftEye`, `rightEye` -> node, as far as it has them; `jaw` if it is driven.
         parts: its meshes at rest.
     """
 
@@ -94,16 +98,24 @@ class Character:
             targets = {i: target_names(mesh, i) for i, mesh in enumerate(file.gltf.meshes)}
             shown = parts(file)
             shapes = {part.mesh: targets[part.mesh] for part in shown if targets[part.mesh]}
-            if not shapes:
+            bones = find_bones(file)
+            jaw = [(JAW_SHAPE,)] if JAW in bones else []
+            if not shapes and not jaw:
                 raise RigError(f"{path} has no morph targets; export its shape keys with it")
-            driven = drives(shapes.values(), own, meant_by_vrm(file, shapes))
+            known, meant = [*shapes.values(), *jaw], meant_by_vrm(file, shapes)
+            driven = drives(known, own, meant)
+            if jaw and system(driven) is None:
+                driven = drives(known, {JAW_SHAPE: {"jawOpen": 1.0}, **own}, meant)
             _check_speaks(path, shapes, driven)
-            return cls(path, file, shapes, driven, find_bones(file), shown)
+            if JAW_SHAPE not in driven:
+                bones.pop(JAW, None)
+            return cls(path, file, shapes, driven, bones, shown)
 
     @cached_property
     def shapes(self) -> tuple[str, ...]:
-        """K names of shapes, each once, however many meshes have it."""
-        return tuple(dict.fromkeys(name for names in self.mesh_shapes.values() for name in names))
+        """K names of shapes, each once, however many meshes have it; a driven jaw bone is last."""
+        named = dict.fromkeys(name for names in self.mesh_shapes.values() for name in names)
+        return (*named, JAW_SHAPE) if JAW in self.bones else tuple(named)
 
     @property
     def system(self) -> str:
@@ -151,7 +163,7 @@ class Character:
     def lips(self) -> Lips | None:
         """Where its lips meet; None if its shapes do not show it."""
         movable = np.asarray(self.mixing[MOUTH_SOURCES].any(axis=0))
-        return find_lips(self.rig, self.by_name, movable, shared=self.system != "shapes")
+        return find_lips(self._geometry, self.by_name, movable, shared=self.system != "shapes")
 
     def weights(self, motion: Motion, contact: bool = True) -> NDArray[np.float32]:
         """(T, K) weights of its shapes; with `contact`, so that its lips do as the bundled head's.
@@ -181,9 +193,24 @@ class Character:
 
     @cached_property
     def rig(self) -> Rig:
-        """Its geometry: all its meshes at rest, and its shapes, looking along +z."""
-        gltf, parts = self.file.gltf, self.parts
-        return rig_of(self.path.stem, gltf, parts, self.mesh_shapes, self.shapes, self.front)
+        """All its meshes at rest, with their materials, and its shapes, looking along +z."""
+        return replace(self._geometry, surface=surface_of(self.file, self.parts))
+
+    @cached_property
+    def _geometry(self) -> Rig:
+        posed = {}
+        if JAW in self.bones:
+            turn = self.front.T @ matrices(np.array([[JAW_TURN, 0, 0]]))[0] @ self.front
+            posed[JAW_SHAPE] = turned(self.file, self.bones[JAW], turn)
+        return rig_of(
+            self.path.stem,
+            self.parts,
+            self.mesh_shapes,
+            self.shapes,
+            self.front,
+            posed,
+            self.file.gltf.asset.copyright,
+        )
 
 
 def _check_speaks(

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.characters.bones import HEAD, LEFT_EYE, RIGHT_EYE, local_turns
+from codetalker.characters.bones import (
+    HEAD,
+    JAW,
+    JAW_TURN,
+    LEFT_EYE,
+    RIGHT_EYE,
+    local_turns,
+)
 from codetalker.characters.gltf_file import GltfFile
 from codetalker.files.gltf_buffer import container
 
@@ -26,7 +33,7 @@ _FLOAT = 5126
 
 def write_clip(path: Path, animation: CharacterAnimation) -> None:
     """Write the character's file with an animation `speech`: the weights of every mesh with shapes
-    that move, and the turns of head and eyes where motion and skeleton have them."""
+    that move, and the turns of head, eyes and jaw where motion and skeleton have them."""
     character, clip = animation.character, Clip(animation.character.file)
     clock = clip.add((np.arange(len(animation)) / animation.fps)[:, None], bounds=True)
     column = {name: i for i, name in enumerate(character.shapes)}
@@ -51,6 +58,8 @@ def _turns(animation: CharacterAnimation) -> dict[str, NDArray[np.floating]]:
     if animation.eyes is not None:
         for side, bone in enumerate((LEFT_EYE, RIGHT_EYE)):
             turns[bone] = np.pad(animation.eyes[:, side], ((0, 0), (0, 1)))
+    if JAW in animation.character.bones:
+        turns[JAW] = animation.weights[:, -1:] * np.array([JAW_TURN, 0, 0])
     return turns
 
 

@@ -1,7 +1,6 @@
-"""A character's meshes as one rig, in the axes and with the looks that the package's own has.
+"""A character's meshes as one rig, in the axes that the package's own has.
 
-In the flow ... -> motion -> **mesh** -> file, picture. Materials have their plain colours;
-textures stay in the character's file.
+In the flow ... -> motion -> **mesh** -> file, picture.
 """
 
 from __future__ import annotations
@@ -11,18 +10,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from codetalker.characters.gltf_file import Gltf, Pbr
+from codetalker.characters.gltf_file import Gltf
 from codetalker.characters.names import Shares
 from codetalker.characters.scene import Part
-from codetalker.errors import RigError
-from codetalker.render.colour import CLAY
-from codetalker.render.image import encode_png
-from codetalker.rig import Material, Rig, Surface
+from codetalker.rig import Rig
 
 _MOVED = 0.02
 """Of the most that any shape moves anything: what belongs to the face."""
-_WHITE = 0.99
-_MOST_LOOKS = 256
 
 
 def front_of(
@@ -59,20 +53,24 @@ def sided(shares: Shares) -> bool:
 
 def rig_of(
     name: str,
-    gltf: Gltf,
     parts: Sequence[Part],
     mesh_shapes: Mapping[int, tuple[str, ...]],
     shapes: tuple[str, ...],
     front: NDArray[np.float64],
+    bones: Mapping[str, Sequence[NDArray[np.float32]]],
+    copyright: str,
 ) -> Rig:
-    """All parts at rest, turned by `front`, with the shapes as blendshapes; its region `face` is
-    what they move."""
+    """All parts at rest, turned by `front`, with the shapes as blendshapes, those of `bones` by
+    where they have each part's vertices; its region `face` is what they move."""
     turn = front.T.astype(np.float32)
     starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
     offsets = np.zeros((len(shapes), starts[-1], 3), np.float32)
     for part, start in zip(parts, starts, strict=False):
         for shape, moved in zip(mesh_shapes.get(part.mesh, ()), part.offsets, strict=True):
             offsets[shapes.index(shape), start : start + len(part.vertices)] = moved @ turn
+    for shape, posed in bones.items():
+        rest = np.concatenate([part.vertices for part in parts])
+        offsets[shapes.index(shape)] = (np.concatenate(posed) - rest) @ turn
     triangles = [p.triangles + start for p, start in zip(parts, starts, strict=False)]
     reach = np.sqrt((offsets**2).sum(axis=2)).max(axis=0)
     return Rig(
@@ -84,35 +82,6 @@ def rig_of(
         regions={"face": np.flatnonzero(reach > _MOVED * reach.max()).astype(np.int32)},
         lip_gap=np.zeros((2, 0), np.int32),
         landmarks=np.zeros(0, np.int32),
-        surface=_surface(gltf, parts),
-        copyright=gltf.asset.copyright,
+        surface=None,
+        copyright=copyright,
     )
-
-
-def _surface(gltf: Gltf, parts: Sequence[Part]) -> Surface:
-    """A texture of one dot for each material, the last one for what has none."""
-    looks = [*((m.name, m.pbrMetallicRoughness) for m in gltf.materials), ("", Pbr())]
-    colours = np.array([_shown(look.baseColorFactor[:3]) for _, look in looks])
-    which = np.concatenate([np.full(len(part.triangles), part.material) for part in parts])
-    which %= len(looks)  # -1 is the last
-    kinds, which = np.unique(which, return_inverse=True)
-    if len(kinds) > _MOST_LOOKS:
-        raise RigError(f"a character of {len(kinds)} materials; join those that look the same")
-    looks, colours = [looks[kind] for kind in kinds], colours[kinds]
-    dots = (colours * 255).round().astype(np.uint8)[None]
-    middles = (np.arange(len(kinds)) + 0.5) / len(kinds)
-    return Surface(
-        materials=tuple(
-            Material(name, tuple(colour.tolist()), min(max(look.roughnessFactor, 0.3), 1.0))
-            for (name, look), colour in zip(looks, colours, strict=True)
-        ),
-        triangle_material=which.astype(np.uint8),
-        uv=np.stack([middles, np.full(len(kinds), 0.5)], 1).astype(np.float32),
-        uv_triangles=np.repeat(which[:, None], 3, axis=1).astype(np.int32),
-        texture=encode_png(dots),
-    )
-
-
-def _shown(linear: tuple[float, ...]) -> NDArray[np.float64]:
-    """sRGB of a material; clay where its colour is white, and all in the texture."""
-    return np.array(CLAY) if min(linear) > _WHITE else np.clip(linear, 0, 1) ** (1 / 2.2)

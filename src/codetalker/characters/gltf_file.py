@@ -70,6 +70,7 @@ class Sourced:
 
     uri: str | None = None
     byteLength: int = 0
+    bufferView: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,27 @@ class Skin:
 
 
 @dataclass(frozen=True)
+class Texture:
+    """5.29."""
+
+    source: int | None = None
+
+
+@dataclass(frozen=True)
+class TextureInfo:
+    """5.30."""
+
+    index: int
+    texCoord: int = 0
+    extensions: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Pbr:
     """5.22."""
 
     baseColorFactor: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    baseColorTexture: TextureInfo | None = None
     roughnessFactor: float = 1.0
 
 
@@ -129,6 +147,8 @@ class Material:
 
     name: str = ""
     pbrMetallicRoughness: Pbr = field(default_factory=Pbr)
+    alphaMode: str = "OPAQUE"
+    alphaCutoff: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -186,6 +206,7 @@ class Gltf:
     meshes: tuple[Mesh, ...] = ()
     nodes: tuple[Node, ...] = ()
     skins: tuple[Skin, ...] = ()
+    textures: tuple[Texture, ...] = ()
     animations: tuple[Animation, ...] = ()
     extensions: dict[str, Any] = field(default_factory=dict)
     extensionsUsed: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ it (3.7.3.3), any other where its node is; targets are turned and scaled with it
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ class Part:
         triangles: (F, 3) int64.
         offsets: (K, N, 3) float32, of the mesh's K targets at weight 1.
         material: its index; -1 for none.
+        uv: (N, 2) float32 of its textures, zeros if it has none.
     """
 
     mesh: int
@@ -38,6 +40,7 @@ class Part:
     triangles: NDArray[np.int64]
     offsets: NDArray[np.float32]
     material: int
+    uv: NDArray[np.float32]
 
 
 def target_names(mesh: Mesh, index: int) -> tuple[str, ...]:
@@ -88,44 +91,76 @@ def parts(file: GltfFile) -> list[Part]:
         Malformed: an array is damaged, or there is too much of it.
     """
     world, read = world_matrices(file), Accessors(file)
-    shown = []
+    return [_part(file, read, world, *shown) for shown in _shown(file)]
+
+
+def turned(file: GltfFile, node: int, turn: NDArray[np.floating]) -> list[NDArray[np.float32]]:
+    """The (N, 3) vertices of each of the `parts` where a node and what hangs on it are turned
+    by (3, 3) about its place."""
+    world, read = world_matrices(file), Accessors(file)
+    about = np.eye(4)
+    about[:3, :3] = turn
+    about[:3, 3] = world[node, :3, 3] - turn @ world[node, :3, 3]
+    below = [node]
+    for index in below:  # grows while it is walked
+        world[index] = about @ world[index]
+        below.extend(file.gltf.nodes[index].children)
+    return [_standing(file, read, world, *shown)[0] for shown in _shown(file)]
+
+
+def _shown(file: GltfFile) -> Iterator[tuple[int, Primitive]]:
+    """Nodes and the primitives that they show."""
     for index, node in enumerate(file.gltf.nodes):
-        if node.mesh is None:
-            continue
-        mesh = at(file.gltf.meshes, node.mesh, "mesh")
-        for primitive in mesh.primitives:
-            if primitive.mode == _TRIANGLES and "POSITION" in primitive.attributes:
-                shown.append(_part(file, read, world, index, primitive))
-    return shown
+        if node.mesh is not None:
+            for primitive in at(file.gltf.meshes, node.mesh, "mesh").primitives:
+                if primitive.mode == _TRIANGLES and "POSITION" in primitive.attributes:
+                    yield index, primitive
+
+
+def _standing(
+    file: GltfFile, read: Accessors, world: NDArray[np.float64], node: int, primitive: Primitive
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """(N, 3) vertices of a primitive, (N, 3, 3) what its targets are turned by, (N,) which of the
+    accessor's vertices they are, (F, 3) triangles."""
+    attributes = primitive.attributes
+    local = read.floats(attributes["POSITION"], 3)
+    used, triangles = _triangles(read, primitive, len(local))
+    skin = file.gltf.nodes[node].skin
+    if skin is None or "JOINTS_0" not in attributes:
+        placed = np.broadcast_to(world[node], (len(used), 4, 4))
+    else:
+        placed = _held(file, read, world, skin, attributes, used, len(local))
+    frames = placed[:, :3, :3].astype(np.float32)
+    vertices = np.einsum("nij,nj->ni", frames, local[used]) + placed[:, :3, 3].astype(np.float32)
+    return vertices, frames, used, triangles
 
 
 def _part(
     file: GltfFile, read: Accessors, world: NDArray[np.float64], node: int, primitive: Primitive
 ) -> Part:
     gltf = file.gltf
-    attributes = primitive.attributes
-    local = read.floats(attributes["POSITION"], 3)
-    used, triangles = _triangles(read, primitive, len(local))
-    if gltf.nodes[node].skin is None or "JOINTS_0" not in attributes:
-        placed = np.broadcast_to(world[node], (len(used), 4, 4))
-    else:
-        placed = _held(file, read, world, gltf.nodes[node].skin, attributes, used, len(local))
-    turned = placed[:, :3, :3].astype(np.float32)
-    vertices = np.einsum("nij,nj->ni", turned, local[used]) + placed[:, :3, 3].astype(np.float32)
+    vertices, frames, used, triangles = _standing(file, read, world, node, primitive)
+    count = len(read.floats(primitive.attributes["POSITION"], 3))
     offsets = np.zeros((len(primitive.targets), len(used), 3), np.float32)
     for offset, target in zip(offsets, primitive.targets, strict=True):
         if "POSITION" in target:
             moved = read.floats(target["POSITION"], 3)
-            if len(moved) != len(local):
+            if len(moved) != count:
                 raise Malformed("a target has another number of vertices than its mesh")
-            offset[:] = np.einsum("nij,nj->ni", turned, moved[used])
+            offset[:] = np.einsum("nij,nj->ni", frames, moved[used])
     mesh = gltf.nodes[node].mesh
     assert mesh is not None
     material = -1
     if primitive.material is not None:
         at(gltf.materials, primitive.material, "material")
         material = primitive.material
-    return Part(mesh, vertices, triangles, offsets, material)
+    uv = np.zeros((len(used), 2), np.float32)
+    if "TEXCOORD_0" in primitive.attributes:
+        told = read.floats(primitive.attributes["TEXCOORD_0"], 2)
+        if len(told) != count:
+            raise Malformed("a mesh has another number of texture coordinates than of vertices")
+        uv[:] = told[used]
+    return Part(mesh, vertices, triangles, offsets, material, uv)
 
 
 def _triangles(
@@ -144,13 +179,13 @@ def _held(
     file: GltfFile,
     read: Accessors,
     world: NDArray[np.float64],
-    skin_index: int | None,
+    skin_index: int,
     attributes: dict[str, int],
     used: NDArray[np.int64],
     count: int,
 ) -> NDArray[np.float64]:
     """(N, 4, 4) of the vertices of a skinned mesh that are used, of all its `count`."""
-    skin = at(file.gltf.skins, skin_index or 0, "skin")
+    skin = at(file.gltf.skins, skin_index, "skin")
     for joint in skin.joints:
         at(file.gltf.nodes, joint, "node")
     bind = np.tile(np.eye(4), (len(skin.joints), 1, 1))

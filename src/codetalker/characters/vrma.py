@@ -1,4 +1,5 @@
-"""VRM animation: vowels, blinks and the head's turn, for any VRM avatar (VRMC_vrm_animation 1.0).
+"""VRM animation: vowels, blinks, gaze and the head's turn, for any VRM avatar, or with the vowels
+that close the lips of one (VRMC_vrm_animation 1.0).
 
 In the flow speech -> features -> codes -> motion -> mesh -> **file**. An expression's weight is the
 x of a node of its own; bones stand in VRM's T-pose, and only the head turns.
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from codetalker.arkit import ARKIT_NAMES
 from codetalker.characters.clip import Clip
 from codetalker.characters.gltf_file import GltfFile
+from codetalker.characters.names import SOURCES
+from codetalker.gaze import LOOKS, eye_angles
 from codetalker.head_pose import quaternions
-from codetalker.visemes import VOWELS, to_vowels
+from codetalker.visemes import VOWELS, to_vowels, within_one
 
 if TYPE_CHECKING:
+    from codetalker.characters.animation import CharacterAnimation
     from codetalker.motion import Motion
 
 _BONES = {
@@ -33,30 +37,41 @@ _BONES = {
     "leftHand": ("leftLowerArm", (0.25, 0.0, 0.0)),
 }
 """The bones that a VRM has to have, of the middle and the left: the one above, metres from it."""
+_GAZE, _EYES = "lookAt", (0.0, 0.06, 0.0)
+"""The node that turns as the gaze does, and metres from the head bone to between the eyes."""
 _BLINKS = {"blinkLeft": "eyeBlinkLeft", "blinkRight": "eyeBlinkRight"}
 
 
 def write_vrma(path: Path, motion: Motion) -> None:
     """Write the motion as VRM's expressions `aa` to `oh`, `blinkLeft` and `blinkRight`, and the
-    head's turn if it has one; the vowels of a frame sum to 1 at most."""
+    turns of head and gaze if it has them; the vowels of a frame sum to 1 at most."""
+    _write(path, motion, to_vowels(motion.weights_for(ARKIT_NAMES)))
+
+
+def write_vrma_of(path: Path, animation: CharacterAnimation) -> None:
+    """The same with the vowels that close the lips of this character, if vowels move its mouth."""
+    face = animation.character
+    if face.system != "vowels":
+        return write_vrma(path, animation.motion)
+    shares = face.mixing[[SOURCES.index(vowel) for vowel in VOWELS]].astype(np.float64)
+    return _write(path, animation.motion, animation.weights @ np.linalg.pinv(shares))
+
+
+def _write(path: Path, motion: Motion, vowels: NDArray[np.floating]) -> None:
     bones = _both_sides()
-    expressions = _expressions(motion)
-    clip = Clip(GltfFile.of(_document(bones, tuple(expressions))))
+    blinks = motion.weights_for(tuple(_BLINKS.values())).clip(0, 1)
+    weights = dict(zip((*VOWELS, *_BLINKS), (*within_one(vowels).T, *blinks.T), strict=True))
+    clip = Clip(GltfFile.of(_document(bones, tuple(weights))))
     clock = clip.add((np.arange(len(motion)) / motion.fps)[:, None], bounds=True)
-    for node, weights in enumerate(expressions.values(), len(bones)):
-        clip.move(node, "translation", clock, np.pad(weights[:, None], ((0, 0), (0, 2))))
+    for node, values in enumerate(weights.values(), len(bones)):
+        clip.move(node, "translation", clock, np.pad(values[:, None], ((0, 0), (0, 2))))
     if motion.head is not None:
         clip.move(list(bones).index("head"), "rotation", clock, quaternions(motion.head))
+    looks = motion.weights_for(LOOKS)
+    if looks.any():
+        gaze = np.pad(eye_angles(looks).mean(axis=1), ((0, 0), (0, 1)))
+        clip.move(len(bones) + len(weights), "rotation", clock, quaternions(gaze))
     path.write_bytes(clip.binary())
-
-
-def _expressions(motion: Motion) -> dict[str, NDArray[np.floating]]:
-    """Expression -> (T,) weights."""
-    weights = motion.weights_for(ARKIT_NAMES)
-    vowels = to_vowels(weights)
-    vowels /= np.maximum(vowels.sum(axis=1, keepdims=True), 1)
-    blinks = motion.weights_for(tuple(_BLINKS.values())).clip(0, 1)
-    return dict(zip((*VOWELS, *_BLINKS), (*vowels.T, *blinks.T), strict=True))
 
 
 def _both_sides() -> dict[str, tuple[str, tuple[float, float, float]]]:
@@ -77,13 +92,14 @@ def _document(
         children = [names.index(other) for other, (above, _) in bones.items() if above == name]
         nodes.append({"name": name, "translation": list(place)})
         nodes[-1] |= {"children": children} if children else {}
-    nodes += [{"name": name} for name in expressions]
+    nodes += [{"name": name} for name in (*expressions, _GAZE)]
     extension = {
         "specVersion": "1.0",
         "humanoid": {"humanBones": {name: {"node": i} for i, name in enumerate(names)}},
         "expressions": {
             "preset": {name: {"node": i} for i, name in enumerate(expressions, len(names))}
         },
+        "lookAt": {"node": len(nodes) - 1, "offsetFromHeadBone": list(_EYES)},
     }
     return {
         "asset": {"version": "2.0", "generator": "codetalker"},

@@ -89,6 +89,7 @@ FORMATS = (
     ),
     Format(".obj", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
     Format(".ply", "meshes", "codetalker.files.mesh:write_sequence", sequence=True),
+    Format(".vrma", "character", "codetalker.characters.vrma:write_vrma_of"),
     Format(".vrma", "weights", "codetalker.characters.vrma:write_vrma"),
 )
 """What can be written."""

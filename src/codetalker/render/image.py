@@ -7,10 +7,15 @@ from fractions import Fraction
 from typing import cast
 
 import av
+import av.error
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+
+from codetalker.reading import Malformed
+
+_MOST_PIXELS = 1 << 26
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
@@ -20,9 +25,12 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """(H, W, 3) uint8 sRGB -> the bytes of a JPEG file, near to the picture and with all of its
-    colour."""
-    return _encoded(image, "mjpeg", "yuvj444p", {"qmin": "3", "qmax": "3", "huffman": "optimal"})
+    """(H, W, 3) uint8 sRGB -> the bytes of a JPEG file, near to the picture.
+
+    Colour has half the resolution of brightness: for all of it FFmpeg writes sampling factors that
+    jpgd, which Godot read with up to 4.4, does not take.
+    """
+    return _encoded(image, "mjpeg", "yuvj420p", {"qmin": "2", "qmax": "2", "huffman": "optimal"})
 
 
 def _encoded(
@@ -37,6 +45,31 @@ def _encoded(
     frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format=given)
     packets = [*codec.encode(frame.reformat(format=layout)), *codec.encode(None)]
     return b"".join(bytes(packet) for packet in packets)
+
+
+def decode_picture(data: bytes, side: int) -> NDArray[np.uint8]:
+    """The bytes of a PNG or JPEG file -> (H, W, 4) uint8 sRGB with alpha, made smaller where it is
+    longer than `side`.
+
+    Raises:
+        Malformed: it is neither, damaged, or immense.
+    """
+    kind = {b"\x89PNG": "png_pipe", b"\xff\xd8\xff": "jpeg_pipe"}
+    name = next((name for start, name in kind.items() if data.startswith(start)), None)
+    if name is None:
+        raise Malformed("a picture is neither PNG nor JPEG")
+    try:
+        with av.open(io.BytesIO(data), "r", format=name) as container:
+            stream = container.streams.video[0]
+            if not 0 < stream.width * stream.height <= _MOST_PIXELS:
+                raise Malformed("a picture is immense")
+            frame = next(container.decode(stream))
+            scale = min(1, side / max(frame.width, frame.height))
+            width, height = (max(round(n * scale), 1) for n in (frame.width, frame.height))
+            shown = frame.reformat(width, height, "rgba", interpolation="AREA")
+            return np.asarray(shown.to_ndarray(), np.uint8)
+    except (av.error.FFmpegError, StopIteration, IndexError) as error:
+        raise Malformed("a picture is damaged") from error
 
 
 def decode_png(data: bytes) -> NDArray[np.uint8]:
