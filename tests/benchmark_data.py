@@ -40,5 +40,5 @@ def clips_in(folder: Path) -> list[Clip]:
 
 def workshop(clips: list[Clip], folder: Path, budget: Budget = BUDGET) -> Workshop:
     """What trains on them."""
-    hearing = Hearing(WINDOWS, layers=2, noise=0.1)
+    hearing = Hearing(WINDOWS, layers=2)
     return Workshop(clips, Ear(tiny_encoder(), hearing, folder / "heard"), folder, budget)

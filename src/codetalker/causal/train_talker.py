@@ -272,7 +272,7 @@ class TalkerTraining(nn.Module):
         mask = batch.mask[:, lead:].clone()
         shut = batch.motion[:, lead:] @ self.phones.gap < self.phones.OPENED
         else_ = (asked[..., TEETH] > 0) | shut & (asked[..., OPEN] > 0)
-        beside = F.max_pool1d(else_.float(), 3, 1, 1)[..., None]
+        beside = F.max_pool1d(else_.float(), 5, 1, 2)[..., None]
         mask *= 1 - beside * self.mouth
         mask[count:] *= neutral[count:, None, None]
         mask[count:, :lead][self._later(batch)] = 0
