@@ -10,7 +10,7 @@ free-running error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from codetalker.causal.articulation import NOTHING, OPEN, TEETH, PhoneLoss
 from codetalker.causal.codec import Codec
@@ -81,8 +81,8 @@ class TalkerRecipe:
     spread: float = 1.0
     taught: float = 1.0
     shut: float = 1.0
-    open: float = 0.5
-    teeth: float = 0.2
+    open: float = 1.0
+    teeth: float = 0.4
     height: float = 0.5
     round: float = 0.25
     rest: float = 1.0
@@ -91,7 +91,7 @@ class TalkerRecipe:
 
 
 TALKER_PLAN = Plan(
-    steps=1600, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200
+    steps=1000, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200
 )
 
 
@@ -210,7 +210,7 @@ class TalkerTraining(nn.Module):
     ) -> None:
         super().__init__()
         self.talker = talker
-        self.averaged = AveragedModel(talker, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
+        self.averaged = AveragedModel(talker, avg_fn=_running_mean(recipe.averaging))
         self.averaged.requires_grad_(False)
         self._frozen = (codec,)  # in a tuple: not part of the checkpoint
         self.geometry = GeometryLoss(rig, GeometryWeights())
@@ -459,6 +459,16 @@ def load_talker(path: Path) -> tuple[TalkerNet, SpeechWindows]:
     except (KeyError, TypeError, ValueError, RuntimeError):
         raise undescribed(path, "talker") from None
     return talker.eval(), windows
+
+
+def _running_mean(past: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Exponential, with a share of the past that rises to `past` over the first steps: the mean of
+    a short training is not what it began with."""
+
+    def averaged(mean: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+        return torch.lerp(value, mean, min(past, (int(count) + 1) / (int(count) + 10)))
+
+    return averaged
 
 
 @torch.inference_mode()
