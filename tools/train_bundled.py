@@ -29,8 +29,8 @@ TEACHER = {
     "model.window": 4, "model.dropout": 0.2, "model.speech-noise": 1.0, "plan.steps": 600,
     "recipe.batch": 16, "recipe.phone-batch": 8,
     "recipe.neutral-share": 0.3, "recipe.blend-share": 0.15, "recipe.phone-neutral-share": 0.0,
-    "recipe.shut": 1.2, "recipe.kept-shut": 0.3, "recipe.open": 0.25, "recipe.teeth": 0.2,
-    "recipe.height": 0.4, "recipe.round": 0.15,
+    "recipe.shut": 1.2, "recipe.kept-shut": 0.3, "recipe.open": 0.25, "recipe.height": 0.4,
+    "recipe.round": 0.15,
 }  # fmt: skip
 """A teacher learns from little, and from phones in all styles: it is small and hears noise, lest it
 learn by heart."""

@@ -81,8 +81,8 @@ class TalkerRecipe:
     spread: float = 1.0
     taught: float = 1.0
     shut: float = 1.0
-    open: float = 1.0
-    teeth: float = 0.4
+    open: float = 0.5
+    teeth: float = 0.2
     height: float = 0.5
     round: float = 0.25
     rest: float = 1.0
@@ -91,7 +91,7 @@ class TalkerRecipe:
 
 
 TALKER_PLAN = Plan(
-    steps=1000, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200
+    steps=1600, learning_rate=1.5e-3, warmup=60, weight_decay=0.2, evaluate_every=200
 )
 
 
@@ -272,7 +272,7 @@ class TalkerTraining(nn.Module):
         mask = batch.mask[:, lead:].clone()
         shut = batch.motion[:, lead:] @ self.phones.gap < self.phones.OPENED
         else_ = (asked[..., TEETH] > 0) | shut & (asked[..., OPEN] > 0)
-        beside = F.max_pool1d(else_.float(), 5, 1, 2)[..., None]
+        beside = F.max_pool1d(else_.float(), 3, 1, 1)[..., None]
         mask *= 1 - beside * self.mouth
         mask[count:] *= neutral[count:, None, None]
         mask[count:, :lead][self._later(batch)] = 0
