@@ -17,7 +17,7 @@ from tiny_model import CODEC, TALKER, WINDOWS, babble, tiny_encoder
 
 JAW = 17
 BUDGET = Budget(
-    steps=12, codec_steps=24, recipe=TalkerRecipe(batch=4, frames=16),
+    steps=12, codec_steps=24, recipe=TalkerRecipe(batch=4, frames=16, averaging=0.0),
     codec_recipe=CodecRecipe(batch=4, frames=16, idle=0.5), config=TALKER, codec=CODEC,
 )  # fmt: skip
 

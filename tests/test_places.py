@@ -115,13 +115,14 @@ def test_two_recordings_that_differ_by_their_folder_are_not_one_output(
 
 
 def test_a_face_and_the_files_of_a_model_are_kept(
-    desk: Path, capsys: pytest.CaptureFixture[str]
+    desk: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = desk / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
     (model / "codebook.npz").write_bytes(b"of the model")
     (desk / "face.npz").write_bytes(b"a face")
+    monkeypatch.setattr(FakeTalker, "options", ("template",))
     for output in ("face.npz", "../linked/face.npz", "model/codebook.npz"):
         arguments = ["--model", "../linked/model", "--template", "face.npz", "-o", output]
         assert main(["animate", "talk.mp4", *arguments]) == 2

@@ -8,7 +8,7 @@ import resource
 from dataclasses import asdict, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,16 +19,15 @@ import codetalker
 from codetalker.arkit import ARKIT_NAMES, MOUTH, MOUTH_CHANNELS, UPPER_FACE_CHANNELS
 from codetalker.audio import Waveform
 from codetalker.causal import train
-from codetalker.causal.articulation import COLUMNS, NOTHING, REST, SHUT, TEETH
+from codetalker.causal.articulation import COLUMNS, NOTHING, OPEN, REST, SHUT, TEETH
 from codetalker.causal.codec import Codec, CodecConfig
 from codetalker.causal.features import FeatureSet, extract, feature_set
 from codetalker.causal.generator import Generator, free_run
 from codetalker.causal.hearing import HEARINGS, Hearing
 from codetalker.causal.joined import joined_streams, phone_streams
 from codetalker.causal.loudness import Loudness
-from codetalker.causal.runtime import CausalTalker
 from codetalker.causal.talker import TalkerNet
-from codetalker.causal.teaching import load_teacher, taught
+from codetalker.causal.teaching import Teacher, load_teacher, taught
 from codetalker.causal.train_codec import CodecRecipe, CodecTraining, load_codec, train_codec
 from codetalker.causal.train_talker import (
     Sampler,
@@ -42,7 +41,7 @@ from codetalker.causal.train_talker import (
 from codetalker.causal.whisper import WhisperConfig, WhisperEncoder
 from codetalker.data.clip import Clip
 from codetalker.data.phones import PhoneClip
-from codetalker.errors import DataError, ModelError, OutputError
+from codetalker.errors import DataError, ModelError, OutputError, StyleError
 from codetalker.motion import Motion
 from codetalker.rig import bundled_head
 from codetalker.training import loop, run_record
@@ -729,17 +728,37 @@ def test_phones_ask_from_the_first_frame_of_a_recording_on_and_later_once_the_pa
 ) -> None:
     training = training_of(sets, phones, replace(TALKER_RECIPE, phone_batch=2))
     lead, batch = training.sample.lead, training.sample(0)
-    targets, known = torch.ones_like(batch.targets), torch.ones_like(batch.known)
+    targets, known = torch.full_like(batch.targets, NOTHING), torch.ones_like(batch.known)
+    targets[..., SHUT] = 1
     known[4, :lead] = False  # this one begins with its recording
     batch = replace(batch, targets=targets, known=known, mask=torch.ones_like(batch.mask))
     everybody = torch.ones(6, dtype=torch.bool)
     asked = training._asked(batch, everybody)
     compared = training._compared(batch, everybody, asked)
-    assert (asked[4] == 1).all() and (compared[4] == 1).all()
-    assert (asked[5, :lead] == NOTHING).all() and (asked[5, lead:] == 1).all()
+    assert (asked[4] == targets[4, lead:]).all() and (compared[4] == 1).all()
+    assert (asked[5, :lead] == NOTHING).all() and (asked[5, lead:] == targets[5, 2 * lead :]).all()
     assert (compared[5, :lead] == 0).all() and (compared[5, lead:] == 1).all()
     nobody = training._compared(batch, ~everybody, asked)
     assert not nobody[4:].any()  # a teacher speaks in the neutral style
+
+
+@pytest.mark.parametrize(("column", "gap", "followed"), [(TEETH, 1, 0), (OPEN, 0, 0), (OPEN, 1, 1)])
+def test_a_teacher_is_not_followed_against_phones(
+    sets: list[FeatureSet], phones: FeatureSet, column: int, gap: float, followed: float
+) -> None:
+    """Not its mouth where the lip belongs to the teeth, nor shut lips where they must be open; in
+    the frame itself and in its neighbours."""
+    training = training_of(sets, phones, replace(TALKER_RECIPE, phone_batch=1))
+    batch, lead = training.sample(0), training.sample.lead
+    targets, motion = torch.full_like(batch.targets, NOTHING), torch.zeros_like(batch.motion)
+    targets[-1, 2 * lead + 3, column] = 1
+    motion[..., JAW] = 0.5 * gap
+    batch = replace(batch, targets=targets, motion=motion, mask=torch.ones_like(batch.mask))
+    everybody = torch.ones(len(batch.style), dtype=torch.bool)
+    compared = training._compared(batch, everybody, training._asked(batch, everybody))
+    mouth = compared[-1][:, list(MOUTH_CHANNELS)]
+    assert (mouth[lead + 2 : lead + 5] == followed).all()
+    assert (mouth[lead : lead + 2] == 1).all() and (mouth[lead + 5 :] == 1).all()
 
 
 def test_a_teachers_motion_counts_where_there_is_one(
@@ -760,16 +779,13 @@ def test_a_teachers_motion_counts_where_there_is_one(
 
 
 class Nodding:
-    """A teacher: its jaw opens with the number of the frame, its lids are shut."""
+    """Its jaw opens with the number of the frame, more or less by style; its lids are shut."""
 
-    def __init__(self, scale: float) -> None:
-        self.scale = scale
-
-    def animate(self, audio: Waveform, *, blinks: bool) -> Motion:
+    def animate(self, audio: Waveform, *, style: float, blinks: bool) -> Motion:
         assert not blinks
         frames = int(np.ceil(audio.duration * 25))
         weights = np.zeros((frames - 1, 52), np.float32)  # one less than there could be
-        weights[:, JAW] = self.scale * np.arange(frames - 1) / frames
+        weights[:, JAW] = style * np.arange(frames - 1) / frames
         weights[:, 0] = 1.0
         return Motion(weights, ARKIT_NAMES, 25)
 
@@ -777,7 +793,7 @@ class Nodding:
 def test_streams_are_taught_the_mean_mouth_of_the_teachers(spoken: list[PhoneClip]) -> None:
     random = np.random.default_rng(3)
     streams = list(phone_streams(spoken, random, 25, 52, STYLES[0], augment=False))
-    teachers: Any = [Nodding(0.2), Nodding(0.6)]
+    teachers: Any = [Teacher(cast(Any, Nodding()), cast(Any, style)) for style in (0.2, 0.6)]
     made = list(taught(streams, teachers))
     assert len(made) == len(streams)
     for before, after in zip(streams, made, strict=True):
@@ -793,7 +809,9 @@ def test_streams_are_taught_the_mean_mouth_of_the_teachers(spoken: list[PhoneCli
 
 
 def test_only_a_bundle_of_the_same_frame_rate_can_teach(bundled_model: Path) -> None:
-    assert isinstance(load_teacher(bundled_model, 25), CausalTalker)
+    assert load_teacher(bundled_model, 25, "s1:1,s3:1").talker.fps == 25
+    with pytest.raises(StyleError, match="s99"):
+        load_teacher(bundled_model, 25, "s99")
     with pytest.raises(ModelError, match=r"gives 25 frames per second; name one of 30"):
         load_teacher(bundled_model, 30)
     with pytest.raises(ModelError):

@@ -44,7 +44,7 @@ class StyleRecipe:
     kept_shut: float = 0.1
     spread: float = 1.0
     softness: float = 1.0
-    keep: float = 0.02
+    keep: float = 0.005
     seed: int = 0
 
 
