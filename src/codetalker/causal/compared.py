@@ -49,8 +49,10 @@ NOISE = 0.3
 these learn the corpus alone."""
 CPU = torch.device("cpu")
 _SIZES = TalkerConfig(
-    styles=1, heads=1, code_width=1, bottleneck=64, speech_noise=NOISE, speech_dropout=0.1
-)
+    styles=1, heads=1, code_width=1, width=128, layers=1, feedforward=512, window=4, dropout=0.2,
+    speech_noise=NOISE, speech_dropout=0.1,
+)  # fmt: skip
+"""Smaller than the bundled models, so that all of them are trained within minutes."""
 
 
 @dataclass(frozen=True)
