@@ -104,9 +104,10 @@ async def _asked(worker: Process, job: Mapping[str, Any]) -> Answer:
 
 
 async def _ended(worker: Process) -> None:
+    """End it, and its pipes with it: what is left of them would complain of a closed loop."""
     if worker.returncode is None:
         worker.kill()
-    await worker.wait()
+    await worker.communicate()
 
 
 def answer_jobs(done: Callable[[dict[str, Any]], Answer], nice: int = 0) -> None:
