@@ -86,3 +86,19 @@ def talker_command(
         *flags("speech", config.speech, published.speech),
         *more,
     ]  # fmt: skip
+
+
+def assert_refused(
+    arguments: list[str], change: tuple[str, str], said: str, run: Path, capsys: Any
+) -> None:
+    """With an option changed or added, a command says so in one line and makes no run."""
+    name, value = change
+    if name in arguments:
+        arguments[arguments.index(name) + 1] = value
+    else:
+        arguments += change
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not run.exists()

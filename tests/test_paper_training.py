@@ -36,6 +36,7 @@ from codetalker.training.loop import load_checkpoint  # noqa: E402
 from paper_run import (  # noqa: E402
     CLIPS,
     TINY,
+    assert_refused,
     codec_command,
     one_thread,  # noqa: F401 (a fixture)
     talker_command,
@@ -446,16 +447,7 @@ def test_an_unknown_option_is_refused_with_the_nearest(ready, tmp_path, capsys):
 )
 def test_a_wrong_option_gives_one_line(change, said, ready, tmp_path, capsys):
     arguments = codec_command(ready.store, tmp_path / "run", "--plan.epochs", "1")
-    name, value = change
-    if name in arguments:
-        arguments[arguments.index(name) + 1] = value
-    else:
-        arguments += change
-    assert main(arguments) == 2
-    error = capsys.readouterr().err
-    assert said in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "run").exists()
+    assert_refused(arguments, change, said, tmp_path / "run", capsys)
 
 
 def test_data_without_a_preset_asks_for_one(ready, tmp_path, capsys):

@@ -22,6 +22,7 @@ from codetalker.paper.systems import SYSTEMS  # noqa: E402
 from codetalker.training.loop import load_checkpoint  # noqa: E402
 from codetalker.vertex_motion import VertexMotion  # noqa: E402
 from paper_run import (  # noqa: E402
+    assert_refused,
     codec_command,
     one_thread,  # noqa: F401 (a fixture)
     talker_command,
@@ -230,16 +231,7 @@ def test_a_wrong_option_gives_one_line(system, change, said, ready, tmp_path, ca
     arguments = system_command(
         system, ready.store, tmp_path / "run", ready.wav2vec2, "--plan.epochs", "1"
     )
-    name, value = change
-    if name in arguments:
-        arguments[arguments.index(name) + 1] = value
-    else:
-        arguments += change
-    assert main(arguments) == 2
-    error = capsys.readouterr().err
-    assert said in error
-    assert error.count("\n") == 1
-    assert not (tmp_path / "run").exists()
+    assert_refused(arguments, change, said, tmp_path / "run", capsys)
 
 
 def test_a_system_without_a_codec_says_so(ready, tmp_path, capsys):

@@ -271,8 +271,8 @@ class TalkerTraining(nn.Module):
         lead, count = self.sample.lead, self.recipe.batch
         mask = batch.mask[:, lead:].clone()
         shut = batch.motion[:, lead:] @ self.phones.gap < self.phones.OPENED
-        else_ = (asked[..., TEETH] > 0) | shut & (asked[..., OPEN] > 0)
-        beside = F.max_pool1d(else_.float(), 3, 1, 1)[..., None]
+        elsewhere = (asked[..., TEETH] > 0) | shut & (asked[..., OPEN] > 0)
+        beside = F.max_pool1d(elsewhere.float(), 3, 1, 1)[..., None]
         mask *= 1 - beside * self.mouth
         mask[count:] *= neutral[count:, None, None]
         mask[count:, :lead][self._later(batch)] = 0

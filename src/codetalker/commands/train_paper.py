@@ -132,8 +132,7 @@ class PaperTalkerStage:
                 plan=self.plan, recipe=self.recipe, device=device,
             )  # fmt: skip
             if processes.rank() == 0:
-                folder = write_trained(self.out, config, face, f"{self.use}.pt")
-                print(f"{folder}: ready for: codetalker animate --model {folder}")
+                _write_model(self.out, config, face, self.use)
 
     def _talker(self, store: Store) -> PaperTalkerConfig:
         """For the subjects and the frame rate of the store; for the preset's own data, as it is."""
@@ -187,8 +186,13 @@ class TalkerStage(Generic[Config, Recipe]):
                 plan=self.plan, recipe=self.recipe, device=device,
             )  # fmt: skip
             if processes.rank() == 0:
-                folder = write_trained(self.out, config, face, f"{self.use}.pt")
-                print(f"{folder}: ready for: codetalker animate --model {folder}")
+                _write_model(self.out, config, face, self.use)
+
+
+def _write_model(run: Path, config: Any, face: Any, use: str) -> None:
+    """The model folder of the run's best or last checkpoint, and a line that says so."""
+    folder = write_trained(run, config, face, f"{use}.pt")
+    print(f"{folder}: ready for: codetalker animate --model {folder}")
 
 
 def paper_stages(name: str) -> tuple[Any, Any]:
